@@ -1,0 +1,38 @@
+import { type HealthState, healthState } from './model/score.ts';
+import type { SiteState } from './model/site-state.ts';
+import type { Freshness } from './model/view.ts';
+
+/** How many intervals a report stays fresh when the site's owner set no tolerance. */
+export const FRESH_INTERVALS = 3;
+
+/**
+ * From when on the hub could have heard its sites (epoch ms): after it started, or after its reader caught up, whichever
+ * is later. `caughtUp` is false while reports still wait in the log, when silence proves nothing.
+ */
+export type Hearing = { sinceMs: number; caughtUp: boolean };
+
+/** How long the newest report of a site stays fresh, in ms. */
+export function toleranceMs(intervalMs: number, offlineToleranceMs?: number): number {
+  return offlineToleranceMs ?? intervalMs * FRESH_INTERVALS;
+}
+
+/**
+ * Judges by receive time only. A site that never reported has no state and is judged from when it was registered,
+ * as `registeredAtMs`, with the default tolerance of 30 s.
+ */
+export function freshness(
+  site: { state: SiteState | null; registeredAtMs: number; offlineToleranceMs?: number | undefined },
+  hearing: Hearing,
+  nowMs: number,
+): Freshness {
+  const tolerance = toleranceMs(site.state?.intervalMs ?? 10_000, site.offlineToleranceMs);
+  const heardAtMs = site.state?.receivedAtMs ?? site.registeredAtMs;
+  if (site.state !== null && nowMs - heardAtMs <= tolerance) return 'heard';
+  if (!hearing.caughtUp || nowMs - Math.max(heardAtMs, hearing.sinceMs) <= tolerance) return 'unheard';
+  return 'silent';
+}
+
+/** What a site is shown as: its score's colour while fresh, unknown otherwise. */
+export function shownState(state: SiteState | null, fresh: Freshness): HealthState {
+  return state !== null && fresh === 'heard' ? healthState(state.shown) : 'unknown';
+}

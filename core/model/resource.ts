@@ -1,0 +1,206 @@
+import Type, { type Static, type TSchema } from 'typebox';
+import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
+
+export const API_VERSION = 'plumbline.io/v1';
+
+const Timestamp = Type.Integer({ minimum: 0 });
+const ResourceName = Type.String({ pattern: SITE_ID_PATTERN });
+
+/** What every resource of table `resources` carries. Times are epoch milliseconds; `revision` counts its changes. */
+export const Metadata = Type.Object({
+  name: ResourceName,
+  uid: Type.String(),
+  createdAtMs: Timestamp,
+  updatedAtMs: Timestamp,
+  revision: Type.Integer({ minimum: 1 }),
+  updatedBy: Type.String(),
+});
+export type Metadata = Static<typeof Metadata>;
+
+function resource<K extends string, S extends TSchema>(kind: K, spec: S) {
+  return Type.Object({
+    apiVersion: Type.Literal(API_VERSION),
+    kind: Type.Literal(kind),
+    metadata: Metadata,
+    spec,
+  });
+}
+
+/** A registered site. `labels` are the given ones, the authority for policy. */
+export const Site = resource(
+  'Site',
+  Type.Object({
+    kind: Type.Optional(SiteKind),
+    labels: Labels,
+    /** Since when `labels` are what they are: membership of a past minute never reaches back before it. */
+    labelsSinceMs: Timestamp,
+    location: Type.Optional(
+      Type.Object({
+        latitude: Type.Number({ minimum: -90, maximum: 90 }),
+        longitude: Type.Number({ minimum: -180, maximum: 180 }),
+      }),
+    ),
+    /** Raised to make every key the site holds worthless. */
+    keyEpoch: Type.Integer({ minimum: 1 }),
+    /** How long the newest report may be old before the site is silent; three intervals when absent. */
+    offlineToleranceMs: Type.Optional(Type.Integer({ minimum: 1000 })),
+    /** The one invitation that is open or was used: SHA-256 of its secret, who took it (the collector's instance id). */
+    join: Type.Optional(
+      Type.Object({
+        secretHash: Type.String(),
+        expiresAtMs: Timestamp,
+        instance: Type.Optional(Type.String()),
+        joinedAtMs: Type.Optional(Timestamp),
+      }),
+    ),
+  }),
+);
+export type Site = Static<typeof Site>;
+
+/** What an author may write of a virtual site; `guard` is its administrator's. */
+export const VirtualSiteSpec = Type.Object(
+  {
+    selector: Type.Union([
+      Type.String({ maxLength: 2048 }),
+      Type.Object(
+        {
+          matchLabels: Type.Optional(Type.Record(Type.String(), Type.String())),
+          matchExpressions: Type.Optional(
+            Type.Array(
+              Type.Object(
+                {
+                  key: Type.String(),
+                  operator: Type.Union(
+                    (['In', 'NotIn', 'Exists', 'DoesNotExist'] as const).map((operator) =>
+                      Type.Literal(operator),
+                    ),
+                  ),
+                  values: Type.Optional(Type.Array(Type.String())),
+                },
+                { additionalProperties: false },
+              ),
+              { maxItems: 32 },
+            ),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ]),
+    guard: Type.Optional(
+      Type.Object(
+        {
+          approval: Type.Optional(Type.Union([Type.Literal('required'), Type.Literal('none')])),
+          minSoak: Type.Optional(Type.String({ pattern: '^[0-9]+(s|m|h|d)$' })),
+          forbidden: Type.Optional(Type.Array(Type.String(), { maxItems: 256 })),
+          widestCidr: Type.Optional(Type.Integer({ minimum: 0, maximum: 128 })),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type VirtualSiteSpec = Static<typeof VirtualSiteSpec>;
+
+export const VirtualSite = resource('VirtualSite', VirtualSiteSpec);
+export type VirtualSite = Static<typeof VirtualSite>;
+
+/** A document as a person writes it: a resource whose metadata is only a name. */
+export const VirtualSiteDocument = Type.Object(
+  {
+    apiVersion: Type.Literal(API_VERSION),
+    kind: Type.Literal('VirtualSite'),
+    metadata: Type.Object({ name: ResourceName }, { additionalProperties: false }),
+    spec: VirtualSiteSpec,
+  },
+  { additionalProperties: false },
+);
+export type VirtualSiteDocument = Static<typeof VirtualSiteDocument>;
+
+export const ROLES = ['viewer', 'author', 'approver', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+/** A person's or program's access: the SHA-256 of a bearer token and what it may do. */
+export const Token = resource(
+  'Token',
+  Type.Object({ role: Type.Union(ROLES.map((role) => Type.Literal(role))), tokenHash: Type.String() }),
+);
+export type Token = Static<typeof Token>;
+
+/**
+ * What control remembers of itself. `aliveAtMs` is written every few seconds, so that the next owner knows how long
+ * nobody watched; `blind` is the last such stretch; `census` is how far minutes were counted (epoch ms, exclusive).
+ */
+export const HubStatus = resource(
+  'HubStatus',
+  Type.Object({
+    aliveAtMs: Timestamp,
+    blind: Type.Union([Type.Object({ fromMs: Timestamp, toMs: Timestamp }), Type.Null()]),
+    census: Type.Object({ minutesThroughMs: Timestamp, dirtyThroughMs: Timestamp }),
+  }),
+);
+export type HubStatus = Static<typeof HubStatus>;
+
+/** What became of a command, kept until the newest 1,000 push it out. */
+export const CommandResult = resource(
+  'CommandResult',
+  Type.Object({
+    ok: Type.Boolean(),
+    /** A code of core/problem.ts when refused. */
+    code: Type.Optional(Type.String()),
+    detail: Type.Optional(Type.String()),
+    /** Whether anything changed: applying the same document twice is `unchanged`. */
+    effect: Type.Optional(
+      Type.Union(
+        (['created', 'updated', 'unchanged', 'deleted'] as const).map((effect) => Type.Literal(effect)),
+      ),
+    ),
+  }),
+);
+export type CommandResult = Static<typeof CommandResult>;
+
+export const Resource = Type.Union([Site, VirtualSite, Token, HubStatus, CommandResult]);
+export type Resource = Static<typeof Resource>;
+
+/** Key of a resource in table `resources`. */
+export function resourceKey(kind: Resource['kind'], name: string): string {
+  return `${kind}/${name}`;
+}
+
+/** A change that someone asks control for, as it stands in log `commands`. */
+export const Command = Type.Object({
+  id: Type.String({ pattern: SITE_ID_PATTERN }),
+  by: Type.String(),
+  atMs: Timestamp,
+  do: Type.Union([
+    Type.Object({ verb: Type.Literal('apply'), document: VirtualSiteDocument }),
+    Type.Object({
+      verb: Type.Literal('delete'),
+      kind: Type.Union([Type.Literal('VirtualSite'), Type.Literal('Site'), Type.Literal('Token')]),
+      name: ResourceName,
+    }),
+    Type.Object({
+      verb: Type.Literal('site.add'),
+      site: SiteId,
+      labels: Labels,
+      kind: Type.Optional(SiteKind),
+      joinSecretHash: Type.String(),
+      joinExpiresAtMs: Timestamp,
+      /** True for a new invitation to a site that exists already. */
+      renew: Type.Boolean(),
+    }),
+    Type.Object({ verb: Type.Literal('site.label'), site: SiteId, labels: Labels }),
+    Type.Object({
+      verb: Type.Literal('site.join'),
+      site: SiteId,
+      secretHash: Type.String(),
+      instance: Type.String({ maxLength: 64 }),
+    }),
+    Type.Object({
+      verb: Type.Literal('token.create'),
+      name: ResourceName,
+      role: Type.Union(ROLES.map((role) => Type.Literal(role))),
+      tokenHash: Type.String(),
+    }),
+  ]),
+});
+export type Command = Static<typeof Command>;

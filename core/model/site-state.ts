@@ -1,0 +1,59 @@
+import Type, { type Static } from 'typebox';
+import { COMPONENTS } from './score.ts';
+import { BootId, Labels, SiteId, SiteKind } from './site.ts';
+
+const Score = Type.Integer({ minimum: 0, maximum: 100 });
+const EpochMs = Type.Integer({ minimum: 0 });
+
+/** One named reason for lost points, with the observation behind it and since when it holds. */
+export const Penalty = Type.Object({
+  component: Type.Union(COMPONENTS.map((component) => Type.Literal(component))),
+  /** Stable name of the kind of penalty, as `link-loss`. */
+  id: Type.String(),
+  /** What it is about, as a link's or a mount's name; empty when about the site. */
+  subject: Type.String(),
+  points: Type.Number({ exclusiveMinimum: 0, maximum: 100 }),
+  /** The observation in words, as "31% of requests lost (19 of 61)". */
+  observed: Type.String(),
+  sinceMs: EpochMs,
+});
+export type Penalty = Static<typeof Penalty>;
+
+/**
+ * What the newest live report said of a site: the value of table `state`, keyed by site, which live views and control
+ * read. It never moves to an older identity. Whether it is still fresh is judged by core/freshness.ts, not stored.
+ */
+export const SiteState = Type.Object({
+  site: SiteId,
+  kind: SiteKind,
+  boot: BootId,
+  seq: Type.Integer(),
+  payloadHash: Type.String(),
+  ts: EpochMs,
+  receivedAtMs: EpochMs,
+  intervalMs: Type.Integer(),
+  clockOffsetMs: Type.Union([Type.Integer(), Type.Null()]),
+  version: Type.String(),
+  /** Null when nothing was observed that could be scored. `score` is for comparisons, `shown` is capped for display. */
+  score: Type.Union([Score, Type.Null()]),
+  shown: Type.Union([Score, Type.Null()]),
+  /** Why `shown` or `score` was capped, as "all links are down". */
+  caps: Type.Array(Type.String()),
+  components: Type.Partial(
+    Type.Object({ connectivity: Score, reliability: Score, security: Score, performance: Score }),
+  ),
+  /** Heaviest first, 24 at most. */
+  penalties: Type.Array(Penalty),
+  /** Utilisations from 0 to 1, null when not observed. `disk` is the fullest one. */
+  cpu: Type.Union([Type.Number(), Type.Null()]),
+  memory: Type.Union([Type.Number(), Type.Null()]),
+  disk: Type.Union([Type.Number(), Type.Null()]),
+  links: Type.Object({ total: Type.Integer(), up: Type.Integer() }),
+  /** Since when a declared probe fails or loses data; null while all is well. */
+  probesFailingSinceMs: Type.Union([EpochMs, Type.Null()]),
+  /** When a declared probe last lost data; its cap on `shown` lasts three intervals. */
+  probesLostAtMs: Type.Union([EpochMs, Type.Null()]),
+  discovered: Labels,
+  proposed: Type.Optional(Labels),
+});
+export type SiteState = Static<typeof SiteState>;
