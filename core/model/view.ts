@@ -1,7 +1,10 @@
 /*
  * What the hub's API answers: the shapes that the CLI and the page share with it. Times are epoch ms, ratios 0 to 1.
  */
-import Type, { type Static } from 'typebox';
+import Type, { type Static, type TSchema } from 'typebox';
+import { FleetEvent } from './event.ts';
+import { Link } from './report.ts';
+import { ROLES } from './resource.ts';
 import { HEALTH_STATES } from './score.ts';
 import { Labels, SiteId, SiteKind } from './site.ts';
 import { Penalty } from './site-state.ts';
@@ -137,6 +140,41 @@ export const Ledger = Type.Object({
 });
 export type Ledger = Static<typeof Ledger>;
 
+/**
+ * GET /api/v1/sites/{id}/history?from&to&step (epoch ms, epoch ms, ms). Steps without any report have no point, so that
+ * what is missing shows as a hole. Within a step the worst counts: the lowest score, the highest utilisation.
+ */
+export const History = Type.Object({
+  site: SiteId,
+  fromMs: Type.Number(),
+  toMs: Type.Number(),
+  stepMs: Type.Number(),
+  /** In order of time; `atMs` is the start of the step. */
+  points: Type.Array(
+    Type.Object({
+      atMs: Type.Number(),
+      score: NullableNumber,
+      cpu: NullableNumber,
+      memory: NullableNumber,
+    }),
+  ),
+});
+export type History = Static<typeof History>;
+
+/** GET /api/v1/events?cursor&site&limit: newest first. `nextCursor` asks for the older ones; null when there are none. */
+export const EventPage = Type.Object({
+  events: Type.Array(FleetEvent),
+  nextCursor: Type.Union([Type.String(), Type.Null()]),
+});
+export type EventPage = Static<typeof EventPage>;
+
+/** Who is signed in: GET /api/v1/session, and the answer of POST. Signing out is DELETE. */
+export const Session = Type.Object({
+  name: Type.String(),
+  role: Type.Union(ROLES.map((role) => Type.Literal(role))),
+});
+export type Session = Static<typeof Session>;
+
 /** What `plumbline doctor` prints. */
 export const Diagnosis = Type.Object({
   healthy: Type.Boolean(),
@@ -152,6 +190,138 @@ export const Diagnosis = Type.Object({
   sites: Type.Array(Ledger),
 });
 export type Diagnosis = Static<typeof Diagnosis>;
+
+/** A page of a list. `next` is the cursor of the page after it (`?cursor=`), null on the last one. */
+function page<T extends TSchema>(item: T) {
+  return Type.Object({ items: Type.Array(item), next: Type.Union([Type.String(), Type.Null()]) });
+}
+export const SitePage = page(SiteView);
+export type SitePage = Static<typeof SitePage>;
+export const VirtualSitePage = page(VirtualSiteView);
+export type VirtualSitePage = Static<typeof VirtualSitePage>;
+/** Newest first. */
+export const EventPage = page(FleetEvent);
+export type EventPage = Static<typeof EventPage>;
+
+/** Points in time order, `stepMs` apart; a step in which nothing was heard has no point. */
+export const SiteHistory = Type.Object({
+  site: SiteId,
+  stepMs: Type.Integer(),
+  points: Type.Array(
+    Type.Object({
+      atMs: Type.Number(),
+      /** The lowest shown score of the step, and the largest utilisations. */
+      score: NullableNumber,
+      cpu: NullableNumber,
+      memory: NullableNumber,
+    }),
+  ),
+});
+export type SiteHistory = Static<typeof SiteHistory>;
+
+/** The links of a site's newest report, and each link minute by minute. Counts are of the minute; they never go back. */
+export const SiteLinks = Type.Object({
+  site: SiteId,
+  observedAtMs: NullableNumber,
+  links: Type.Array(Link),
+  history: Type.Array(
+    Type.Object({
+      atMs: Type.Number(),
+      name: Type.String(),
+      /** False when the link was down at any time in the minute. */
+      up: Type.Boolean(),
+      requests: Type.Number(),
+      losses: Type.Number(),
+      errors: Type.Number(),
+      /** The worst p90 of the minute; null when nothing answered. */
+      p90Ms: NullableNumber,
+    }),
+  ),
+});
+export type SiteLinks = Static<typeof SiteLinks>;
+
+/** How a virtual site's members were, step by step; each point is the newest counted minute of its step. */
+export const VirtualSiteHistory = Type.Object({
+  virtualSite: Type.String(),
+  stepMs: Type.Integer(),
+  points: Type.Array(
+    Type.Object({
+      atMs: Type.Number(),
+      members: Type.Integer(),
+      green: Type.Integer(),
+      orange: Type.Integer(),
+      red: Type.Integer(),
+      unknown: Type.Integer(),
+      scoreMin: NullableNumber,
+      scoreMean: NullableNumber,
+    }),
+  ),
+});
+export type VirtualSiteHistory = Static<typeof VirtualSiteHistory>;
+
+/** Scores and utilisations of the members, 20 buckets of 5 points each (the last one holds 100 too). */
+export const Distribution = Type.Object({
+  virtualSite: Type.String(),
+  rollup: Rollup,
+  scoreHistogram: Type.Array(Type.Integer(), { minItems: 20, maxItems: 20 }),
+});
+export type Distribution = Static<typeof Distribution>;
+
+/** What `site add` gives: `command` is the one line to run at the site, with `token` in it. Neither can be shown again. */
+export const SiteInvitation = Type.Object({
+  site: SiteId,
+  token: Type.String(),
+  command: Type.String(),
+  expiresAtMs: Type.Integer(),
+});
+export type SiteInvitation = Static<typeof SiteInvitation>;
+
+/** What a change did, to which resource. */
+export const Applied = Type.Object({
+  effect: Type.Union(
+    (['created', 'updated', 'unchanged', 'deleted'] as const).map((effect) => Type.Literal(effect)),
+  ),
+  kind: Type.String(),
+  name: Type.String(),
+});
+export type Applied = Static<typeof Applied>;
+
+const RoleName = Type.Union(ROLES.map((role) => Type.Literal(role)));
+
+/** Who is asking, and until when a cookie session lasts (null for a bearer token). */
+export const SessionView = Type.Object({ by: Type.String(), role: RoleName, expiresAtMs: NullableNumber });
+export type SessionView = Static<typeof SessionView>;
+
+/** Access of a person or program. `token` is there once only, in the answer to its creation. */
+export const TokenView = Type.Object({
+  name: Type.String(),
+  role: RoleName,
+  createdAtMs: Type.Number(),
+  token: Type.Optional(Type.String()),
+});
+export type TokenView = Static<typeof TokenView>;
+export const TokenPage = page(TokenView);
+export type TokenPage = Static<typeof TokenPage>;
+
+/** A request of /api/v1/join, and what the site keeps of the answer: its key is good until the hub raises the epoch. */
+export const JoinRequest = Type.Object(
+  {
+    site: SiteId,
+    secret: Type.String({ minLength: 16, maxLength: 128 }),
+    /** Random id of the installation; the same one may ask again with the same secret. */
+    instance: Type.String({ minLength: 8, maxLength: 64 }),
+  },
+  { additionalProperties: false },
+);
+export type JoinRequest = Static<typeof JoinRequest>;
+export const JoinAnswer = Type.Object({
+  site: SiteId,
+  keyEpoch: Type.Integer({ minimum: 1 }),
+  /** base64url of 32 bytes. */
+  key: Type.String({ minLength: 43, maxLength: 43 }),
+  hubTimeMs: Type.Integer(),
+});
+export type JoinAnswer = Static<typeof JoinAnswer>;
 
 /** Subscription and answers of WebSocket /api/v1/live. Text frames of JSON. */
 export const LiveRequest = Type.Object(
