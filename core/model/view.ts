@@ -140,41 +140,6 @@ export const Ledger = Type.Object({
 });
 export type Ledger = Static<typeof Ledger>;
 
-/**
- * GET /api/v1/sites/{id}/history?from&to&step (epoch ms, epoch ms, ms). Steps without any report have no point, so that
- * what is missing shows as a hole. Within a step the worst counts: the lowest score, the highest utilisation.
- */
-export const History = Type.Object({
-  site: SiteId,
-  fromMs: Type.Number(),
-  toMs: Type.Number(),
-  stepMs: Type.Number(),
-  /** In order of time; `atMs` is the start of the step. */
-  points: Type.Array(
-    Type.Object({
-      atMs: Type.Number(),
-      score: NullableNumber,
-      cpu: NullableNumber,
-      memory: NullableNumber,
-    }),
-  ),
-});
-export type History = Static<typeof History>;
-
-/** GET /api/v1/events?cursor&site&limit: newest first. `nextCursor` asks for the older ones; null when there are none. */
-export const EventPage = Type.Object({
-  events: Type.Array(FleetEvent),
-  nextCursor: Type.Union([Type.String(), Type.Null()]),
-});
-export type EventPage = Static<typeof EventPage>;
-
-/** Who is signed in: GET /api/v1/session, and the answer of POST. Signing out is DELETE. */
-export const Session = Type.Object({
-  name: Type.String(),
-  role: Type.Union(ROLES.map((role) => Type.Literal(role))),
-});
-export type Session = Static<typeof Session>;
-
 /** What `plumbline doctor` prints. */
 export const Diagnosis = Type.Object({
   healthy: Type.Boolean(),
