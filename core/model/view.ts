@@ -257,6 +257,17 @@ const RoleName = Type.Union(ROLES.map((role) => Type.Literal(role)));
 export const SessionView = Type.Object({ by: Type.String(), role: RoleName, expiresAtMs: NullableNumber });
 export type SessionView = Static<typeof SessionView>;
 
+/** Of the hub itself. `mode` is `embedded` (SQLite and ClickHouse in process) or `distributed`. */
+export const HubInfo = Type.Object({
+  version: Type.String(),
+  mode: Type.Union([Type.Literal('embedded'), Type.Literal('distributed')]),
+  nowMs: Type.Number(),
+  caughtUp: Type.Boolean(),
+  sites: Type.Integer(),
+  virtualSites: Type.Integer(),
+});
+export type HubInfo = Static<typeof HubInfo>;
+
 /** Access of a person or program. `token` is there once only, in the answer to its creation. */
 export const TokenView = Type.Object({
   name: Type.String(),
