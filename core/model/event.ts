@@ -31,8 +31,8 @@ export const FleetEvent = Type.Object({
   /** Derived from what happened (kind, subject, when it began), never random, so that a replay writes it again unchanged. */
   id: Type.String(),
   atMs: Type.Integer(),
-  kind: Type.Union(EVENT_KINDS.map((kind) => Type.Literal(kind))),
-  severity: Type.Union(SEVERITIES.map((severity) => Type.Literal(severity))),
+  kind: Type.Enum(EVENT_KINDS),
+  severity: Type.Enum(SEVERITIES),
   /** Empty when it concerns no single site. */
   site: Type.String(),
   virtualSite: Type.String(),

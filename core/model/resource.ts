@@ -70,11 +70,7 @@ export const VirtualSiteSpec = Type.Object(
               Type.Object(
                 {
                   key: Type.String(),
-                  operator: Type.Union(
-                    (['In', 'NotIn', 'Exists', 'DoesNotExist'] as const).map((operator) =>
-                      Type.Literal(operator),
-                    ),
-                  ),
+                  operator: Type.Enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
                   values: Type.Optional(Type.Array(Type.String())),
                 },
                 { additionalProperties: false },
@@ -120,10 +116,7 @@ export type VirtualSiteDocument = Static<typeof VirtualSiteDocument>;
 export const ROLES = ['viewer', 'author', 'approver', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 /** A person's or program's access: the SHA-256 of a bearer token and what it may do. */
-export const Token = resource(
-  'Token',
-  Type.Object({ role: Type.Union(ROLES.map((role) => Type.Literal(role))), tokenHash: Type.String() }),
-);
+export const Token = resource('Token', Type.Object({ role: Type.Enum(ROLES), tokenHash: Type.String() }));
 export type Token = Static<typeof Token>;
 
 /**
@@ -149,11 +142,7 @@ export const CommandResult = resource(
     code: Type.Optional(Type.String()),
     detail: Type.Optional(Type.String()),
     /** Whether anything changed: applying the same document twice is `unchanged`. */
-    effect: Type.Optional(
-      Type.Union(
-        (['created', 'updated', 'unchanged', 'deleted'] as const).map((effect) => Type.Literal(effect)),
-      ),
-    ),
+    effect: Type.Optional(Type.Enum(['created', 'updated', 'unchanged', 'deleted'])),
   }),
 );
 export type CommandResult = Static<typeof CommandResult>;
@@ -198,7 +187,7 @@ export const Command = Type.Object({
     Type.Object({
       verb: Type.Literal('token.create'),
       name: ResourceName,
-      role: Type.Union(ROLES.map((role) => Type.Literal(role))),
+      role: Type.Enum(ROLES),
       tokenHash: Type.String(),
     }),
   ]),

@@ -7,7 +7,7 @@ const EpochMs = Type.Integer({ minimum: 0 });
 
 /** One named reason for lost points, with the observation behind it and since when it holds. */
 export const Penalty = Type.Object({
-  component: Type.Union(COMPONENTS.map((component) => Type.Literal(component))),
+  component: Type.Enum(COMPONENTS),
   /** Stable name of the kind of penalty, as `link-loss`. */
   id: Type.String(),
   /** What it is about, as a link's or a mount's name; empty when about the site. */

@@ -14,7 +14,7 @@ export function bootCounter(boot: string): number {
 
 export const SITE_KINDS = ['host', 'kubernetes', 'hosted-control-plane', 'simulated'] as const;
 export type SiteKind = (typeof SITE_KINDS)[number];
-export const SiteKind = Type.Union(SITE_KINDS.map((kind) => Type.Literal(kind)));
+export const SiteKind = Type.Enum(SITE_KINDS);
 
 /** Kubernetes' label syntax, https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
 const LABEL_KEY = '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';

@@ -14,7 +14,7 @@ export const Freshness = Type.Union([Type.Literal('heard'), Type.Literal('silent
 export type Freshness = Static<typeof Freshness>;
 
 const NullableNumber = Type.Union([Type.Number(), Type.Null()]);
-const State = Type.Union(HEALTH_STATES.map((state) => Type.Literal(state)));
+const State = Type.Enum(HEALTH_STATES);
 const Components = Type.Object({
   connectivity: Type.Optional(Type.Number()),
   reliability: Type.Optional(Type.Number()),
@@ -243,15 +243,13 @@ export type SiteInvitation = Static<typeof SiteInvitation>;
 
 /** What a change did, to which resource. */
 export const Applied = Type.Object({
-  effect: Type.Union(
-    (['created', 'updated', 'unchanged', 'deleted'] as const).map((effect) => Type.Literal(effect)),
-  ),
+  effect: Type.Enum(['created', 'updated', 'unchanged', 'deleted']),
   kind: Type.String(),
   name: Type.String(),
 });
 export type Applied = Static<typeof Applied>;
 
-const RoleName = Type.Union(ROLES.map((role) => Type.Literal(role)));
+const RoleName = Type.Enum(ROLES);
 
 /** Who is asking, and until when a cookie session lasts (null for a bearer token). */
 export const SessionView = Type.Object({ by: Type.String(), role: RoleName, expiresAtMs: NullableNumber });

@@ -1,0 +1,106 @@
+import { Compile } from 'typebox/compile';
+import type { FleetEvent } from '../core/model/event.ts';
+import { API_VERSION, Command, type CommandResult } from '../core/model/resource.ts';
+import type { LogRecord } from '../core/ports/log.ts';
+import { commandEvent } from './command-event.ts';
+import { decide } from './commands/decide.ts';
+import { type Asked, type Outcome, stamp } from './commands/outcome.ts';
+import { Draft } from './draft.ts';
+import type { Change, Registry } from './registry.ts';
+
+/** How many results are kept; more are older than anyone still waits for. */
+export const RESULTS_KEPT = 1_000;
+
+const validator = Compile(Command);
+
+export type Decided = {
+  changes: readonly Change[];
+  events: FleetEvent[];
+  outcomes: ('accepted' | 'refused' | 'repeated' | 'unreadable')[];
+  unreadable: { offset: number; detail: string }[];
+};
+
+/**
+ * Decides a batch of commands, each in the light of those before it. A command whose result is there already is a
+ * redelivery: nothing changes, but its event is told again, since the first telling may have been cut off.
+ */
+export function decideBatch(records: readonly LogRecord[], registry: Registry): Decided {
+  const draft = new Draft(registry);
+  const decided: Decided = { changes: draft.changes, events: [], outcomes: [], unreadable: [] };
+  const results: string[] = [];
+  for (const record of records) {
+    const read = readCommand(record.value);
+    if (!read.ok) {
+      decided.unreadable.push({ offset: record.offset, detail: read.detail });
+      if (read.id === null || draft.result(read.id) !== undefined) {
+        decided.outcomes.push('unreadable');
+        continue;
+      }
+      const asked = { id: read.id, by: '', nowMs: record.appendedAtMs };
+      draft.add({ put: resultOf(asked, { ok: false, code: 'invalid-document', detail: read.detail }) });
+      results.push(read.id);
+      decided.outcomes.push('unreadable');
+      continue;
+    }
+    const { command } = read;
+    const known = draft.result(command.id);
+    const result = known ?? perform(command, record.appendedAtMs, draft);
+    if (known === undefined) results.push(command.id);
+    decided.outcomes.push(known !== undefined ? 'repeated' : result.spec.ok ? 'accepted' : 'refused');
+    const event = commandEvent(command, result);
+    if (event !== null) decided.events.push(event);
+  }
+  forget(draft, registry, results);
+  return decided;
+}
+
+function perform(command: Command, nowMs: number, draft: Draft): CommandResult {
+  const asked = { id: command.id, by: command.by, nowMs };
+  const outcome = decide(command, asked, draft);
+  if (outcome.ok) for (const change of outcome.changes) draft.add(change);
+  const result = resultOf(asked, outcome);
+  draft.add({ put: result });
+  return result;
+}
+
+function resultOf(asked: Asked, outcome: Outcome): CommandResult {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'CommandResult',
+    metadata: stamp(asked.id, asked, null),
+    spec: outcome.ok
+      ? { ok: true, effect: outcome.effect }
+      : { ok: false, code: outcome.code, detail: outcome.detail },
+  };
+}
+
+/** Removes the oldest results beyond those kept; never one of this batch, which someone waits for. */
+function forget(draft: Draft, registry: Registry, added: readonly string[]): void {
+  let surplus = registry.count('CommandResult') + added.length - RESULTS_KEPT;
+  for (const name of registry.resultIds()) {
+    if (surplus-- <= 0) return;
+    draft.add({ remove: { kind: 'CommandResult', name } });
+  }
+}
+
+type ReadCommand = { ok: true; command: Command } | { ok: false; id: string | null; detail: string };
+
+function readCommand(value: Uint8Array): ReadCommand {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(value).toString('utf8'));
+  } catch {
+    return { ok: false, id: null, detail: 'the command is not JSON' };
+  }
+  if (validator.Check(json)) return { ok: true, command: json };
+  const [error] = validator.Errors(json);
+  const detail = `the command is not valid at ${error?.instancePath || '/'}: ${error?.message ?? 'unknown'}; send it through the API, which says what is expected`;
+  return { ok: false, id: idOf(json), detail };
+}
+
+/** A damaged command is answered when it at least says which one it is. */
+function idOf(json: unknown): string | null {
+  if (typeof json !== 'object' || json === null || !('id' in json)) return null;
+  const { id } = json;
+  return typeof id === 'string' && /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(id) ? id : null;
+}

@@ -1,0 +1,85 @@
+import type { EventKind, FleetEvent } from '../core/model/event.ts';
+import type { Command, CommandResult } from '../core/model/resource.ts';
+import { selectorText } from './selector-of.ts';
+
+type Told = Pick<FleetEvent, 'kind' | 'site' | 'virtualSite' | 'message'>;
+
+/**
+ * The audit of a command: a function of the command and its stored result alone, so that a redelivery after a crash
+ * between the two writes tells the very same event. Null when nothing changed.
+ */
+export function commandEvent(command: Command, result: CommandResult): FleetEvent | null {
+  const { spec, metadata } = result;
+  if (spec.ok && spec.effect === 'unchanged') return null;
+  const told = spec.ok
+    ? accepted(command, spec.effect)
+    : {
+        ...subject(command),
+        kind: 'command.refused' as const,
+        message: `${command.do.verb} was refused: ${spec.detail ?? spec.code ?? 'no reason was kept'}`,
+      };
+  return {
+    id: `${told.kind}/${command.id}`,
+    atMs: metadata.createdAtMs,
+    severity: !spec.ok || command.do.verb === 'delete' ? 'warning' : 'info',
+    by: command.by,
+    ...told,
+  };
+}
+
+function subject(command: Command): Pick<FleetEvent, 'site' | 'virtualSite'> {
+  const wanted = command.do;
+  switch (wanted.verb) {
+    case 'apply':
+      return { site: '', virtualSite: wanted.document.metadata.name };
+    case 'delete':
+      return {
+        site: wanted.kind === 'Site' ? wanted.name : '',
+        virtualSite: wanted.kind === 'VirtualSite' ? wanted.name : '',
+      };
+    case 'token.create':
+      return { site: '', virtualSite: '' };
+    default:
+      return { site: wanted.site, virtualSite: '' };
+  }
+}
+
+const REMOVED: Record<'Site' | 'VirtualSite' | 'Token', EventKind> = {
+  Site: 'site.removed',
+  VirtualSite: 'virtual-site.deleted',
+  Token: 'token.deleted',
+};
+
+function accepted(command: Command, effect: CommandResult['spec']['effect']): Told {
+  const wanted = command.do;
+  const tell = (kind: EventKind, message: string): Told => ({ ...subject(command), kind, message });
+  switch (wanted.verb) {
+    case 'apply': {
+      const { metadata, spec } = wanted.document;
+      const selects = `selects ${selectorText(spec) || 'every site'}`;
+      return effect === 'created'
+        ? tell('virtual-site.created', `virtual site ${metadata.name} was created and ${selects}`)
+        : tell('virtual-site.changed', `virtual site ${metadata.name} was changed and ${selects}`);
+    }
+    case 'delete':
+      return tell(REMOVED[wanted.kind], `${wanted.kind} ${wanted.name} was deleted`);
+    case 'site.add':
+      return tell(
+        'site.added',
+        effect === 'created'
+          ? `site ${wanted.site} was registered`
+          : `site ${wanted.site} got a new invitation; the key it had is worthless from now on`,
+      );
+    case 'site.label':
+      return tell('site.labelled', `site ${wanted.site} is now labelled ${labelText(wanted.labels)}`);
+    case 'site.join':
+      return tell('site.joined', `a collector joined as site ${wanted.site}`);
+    case 'token.create':
+      return tell('token.created', `token ${wanted.name} was created with role ${wanted.role}`);
+  }
+}
+
+function labelText(labels: Record<string, string>): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.length === 0 ? 'with nothing' : pairs.join(', ');
+}

@@ -1,0 +1,50 @@
+import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import { API_VERSION, type VirtualSiteDocument } from '../../core/model/resource.ts';
+import { parseSelector } from '../../core/selector.ts';
+import type { Registered } from '../registry.ts';
+import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
+
+/** Creates a virtual site or makes it what the document says. The same document again changes nothing. */
+export function applyVirtualSite(document: VirtualSiteDocument, asked: Asked, registered: Registered): Outcome {
+  const { name } = document.metadata;
+  const { spec } = document;
+  const selector = parseSelector(spec.selector);
+  if (!selector.ok)
+    return refuse(
+      'invalid-selector',
+      `/spec/selector of VirtualSite ${name}, ${selector.at}: ${selector.reason}; write it as in "env in (test,prod),!maintenance"`,
+    );
+  for (const [i, cidr] of (spec.guard?.forbidden ?? []).entries())
+    if (!isCidr(cidr))
+      return refuse(
+        'invalid-document',
+        `/spec/guard/forbidden/${i} of VirtualSite ${name}: "${cidr}" is not a range of addresses; write it as 169.254.169.254/32`,
+      );
+  const before = registered.virtualSite(name);
+  if (before === undefined && registered.count('VirtualSite') >= MOST.VirtualSite)
+    return full('VirtualSite', 'virtual sites');
+  if (before !== undefined && isDeepStrictEqual(before.spec, spec))
+    return { ok: true, effect: 'unchanged', changes: [] };
+  return {
+    ok: true,
+    effect: before === undefined ? 'created' : 'updated',
+    changes: [
+      {
+        put: {
+          apiVersion: API_VERSION,
+          kind: 'VirtualSite',
+          metadata: stamp(name, asked, before?.metadata ?? null),
+          spec,
+        },
+      },
+    ],
+  };
+}
+
+function isCidr(text: string): boolean {
+  const [address = '', bits, ...more] = text.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0 || bits === undefined || !/^[0-9]{1,3}$/.test(bits)) return false;
+  return Number(bits) <= (family === 4 ? 32 : 128);
+}

@@ -1,0 +1,29 @@
+import { API_VERSION, type Command } from '../../core/model/resource.ts';
+import type { Registered } from '../registry.ts';
+import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
+
+type Creation = Extract<Command['do'], { verb: 'token.create' }>;
+
+/** Lets a person or program in. A token is never changed, only deleted, so that a name in the audit means one secret. */
+export function createToken(command: Creation, asked: Asked, registered: Registered): Outcome {
+  if (registered.token(command.name) !== undefined)
+    return refuse(
+      'already-exists',
+      `a token named ${command.name} exists already; choose another name, or delete it first`,
+    );
+  if (registered.count('Token') >= MOST.Token) return full('Token', 'tokens');
+  return {
+    ok: true,
+    effect: 'created',
+    changes: [
+      {
+        put: {
+          apiVersion: API_VERSION,
+          kind: 'Token',
+          metadata: stamp(command.name, asked, null),
+          spec: { role: command.role, tokenHash: command.tokenHash },
+        },
+      },
+    ],
+  };
+}
