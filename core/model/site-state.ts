@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { DroppedRange } from './report.ts';
 import { COMPONENTS } from './score.ts';
 import { BootId, Labels, SiteId, SiteKind } from './site.ts';
 
@@ -37,7 +38,7 @@ export const SiteState = Type.Object({
   /** Null when nothing was observed that could be scored. `score` is for comparisons, `shown` is capped for display. */
   score: Type.Union([Score, Type.Null()]),
   shown: Type.Union([Score, Type.Null()]),
-  /** Why `shown` or `score` was capped, as "all links are down". */
+  /** Why `shown` or `score` can't be higher, as "all links are down"; also when penalties keep them lower anyway. */
   caps: Type.Array(Type.String()),
   components: Type.Partial(
     Type.Object({ connectivity: Score, reliability: Score, security: Score, performance: Score }),
@@ -53,6 +54,8 @@ export const SiteState = Type.Object({
   probesFailingSinceMs: Type.Union([EpochMs, Type.Null()]),
   /** When a declared probe last lost data; its cap on `shown` lasts three intervals. */
   probesLostAtMs: Type.Union([EpochMs, Type.Null()]),
+  /** What its newest report says its spool dropped, so that each range is told once; absent when nothing. */
+  dropped: Type.Optional(Type.Array(DroppedRange)),
   discovered: Labels,
   proposed: Type.Optional(Labels),
 });
