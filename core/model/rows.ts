@@ -126,8 +126,8 @@ export const STORE_TABLES = {
     by: 'String',
     message: 'String',
   },
-  /** A minute (its start) that got a row after it was counted, so that census counts it again. */
-  dirty_minute: { minute: 'DateTime64(3)', marked_at: 'DateTime64(3)' },
+  /** A minute (its start) that got a row after it was counted, so that census counts it again. The store notes when. */
+  dirty_minute: { minute: 'DateTime64(3)' },
   /** Membership as intervals, [from_at, to_at). Identity (virtual_site, site, from_at); the largest version counts. An open end is 2100-01-01. */
   membership: {
     virtual_site: 'LowCardinality(String)',

@@ -1,0 +1,1 @@
+export const DERIVED_STATEMENTS: readonly string[] = [];

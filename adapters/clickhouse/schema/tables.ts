@@ -1,0 +1,74 @@
+import { type ColumnType, STORE_TABLES, type StoreTable } from '../../../core/model/rows.ts';
+import { DATABASE } from './database.ts';
+
+/*
+ * The tables that rooms write to, made from STORE_TABLES. Each is a ReplacingMergeTree on the identity of its rows, so that
+ * a row inserted again changes nothing. Partitions follow the identity's own time, because merges never cross them.
+ */
+
+type Engine = { orderBy: string; partitionBy?: string; version?: string; ttl?: string };
+
+const ENGINES: Readonly<Record<StoreTable, Engine>> = {
+  report: {
+    orderBy: 'site, boot, seq',
+    partitionBy: 'toYYYYMMDD(ts)',
+    version: 'first_received',
+    ttl: 'toDateTime(ts) + INTERVAL 3 DAY',
+  },
+  quarantine: {
+    orderBy: 'site, received_at, record_hash',
+    partitionBy: 'toYYYYMMDD(received_at)',
+    ttl: 'toDateTime(received_at) + INTERVAL 30 DAY',
+  },
+  gap: { orderBy: 'site, boot, from_seq', version: 'to_seq' },
+  event: { orderBy: 'at, id', partitionBy: 'toYYYYMM(at)', ttl: 'toDateTime(at) + INTERVAL 400 DAY' },
+  dirty_minute: { orderBy: 'minute', version: 'marked_at', ttl: 'toDateTime(marked_at) + INTERVAL 2 DAY' },
+  membership: { orderBy: 'virtual_site, site, from_at', version: 'version' },
+};
+
+/** Columns that the store fills by itself. */
+const FILLED: Partial<Record<StoreTable, string>> = {
+  // Of several arrivals of one report the first counts, however late it was inserted.
+  report: 'first_received Int64 MATERIALIZED -toUnixTimestamp64Milli(received_at) CODEC(Delta, ZSTD)',
+  // When it was inserted and not when someone meant to, so that a watermark over it passes nothing by.
+  dirty_minute: "marked_at DateTime64(3, 'UTC') DEFAULT now64(3)",
+};
+
+const CODECS: Partial<Record<ColumnType, string>> = {
+  Int32: "Delta, T64('bit'), ZSTD",
+  'Nullable(Int32)': "Delta, T64('bit'), ZSTD",
+  UInt64: 'Delta, ZSTD',
+  UInt32: 'Delta, ZSTD',
+  'DateTime64(3)': 'Delta, ZSTD',
+  String: 'ZSTD',
+  Bytes: 'ZSTD',
+};
+
+function columnType(type: ColumnType): string {
+  if (type === 'Bytes') return 'String';
+  return type.replace('DateTime64(3)', "DateTime64(3, 'UTC')");
+}
+
+function createTable(table: StoreTable): string {
+  const { orderBy, partitionBy, version, ttl } = ENGINES[table];
+  const columns = Object.entries(STORE_TABLES[table]).map(([name, type]) => {
+    const codec = CODECS[type];
+    return `${name} ${columnType(type)}${codec === undefined ? '' : ` CODEC(${codec})`}`;
+  });
+  const filled = FILLED[table];
+  if (filled !== undefined) columns.push(filled);
+  return `CREATE TABLE IF NOT EXISTS ${DATABASE}.${table} (
+  ${columns.join(',\n  ')}
+) ENGINE = ReplacingMergeTree(${version ?? ''})
+${partitionBy === undefined ? '' : `PARTITION BY ${partitionBy}\n`}ORDER BY (${orderBy})
+${ttl === undefined ? '' : `TTL ${ttl}\n`}SETTINGS ttl_only_drop_parts = ${partitionBy === undefined ? 0 : 1}`;
+}
+
+export const TABLE_STATEMENTS: readonly string[] = [
+  createTable('report'),
+  createTable('quarantine'),
+  createTable('gap'),
+  createTable('event'),
+  createTable('dirty_minute'),
+  createTable('membership'),
+];

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import type { ReportRow } from '../../core/model/rows.ts';
+
+/** Rows as the aggregator makes them of a healthy host with three links, one report each; `payload` holds what they say. */
+export type ReportOf = { site: string; boot?: string; seq: number; tsMs: number } & Partial<ReportRow>;
+
+export const FIRST_BOOT = '00000001-0a1b2c3d';
+
+export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): ReportRow {
+  const { site, seq } = rest;
+  const wave = (seed: number) => (((seq * 2654435761 + seed * 40503) >>> 8) % 1000) / 1000;
+  const cpu = Math.round(wave(1) * 10_000);
+  const memory = Math.round(4000 + wave(2) * 3000);
+  const disk = Math.round(5000 + (seq % 700));
+  const up = wave(3) > 0.02;
+  const links = ['hub', 'payments', 'ledger'].map((name, index) => ({
+    name,
+    protocol: 'http',
+    target: `https://${name}.example:443/healthz`,
+    up: index === 0 || up,
+    epoch: 1_700_000_000_000 + index,
+    requests: seq * 10,
+    losses: Math.floor(seq / 7) * index,
+    errors: Math.floor(seq / 11) * index,
+    window: { requests: 60, losses: 1, errors: 0 },
+    latency: { p50Ms: 12.5 + wave(4 + index), p90Ms: 25.1 + wave(7 + index), p99Ms: 44.3 + wave(9 + index) },
+    baselineMs: 12.1,
+  }));
+  const score = Math.round(60 + wave(11) * 40);
+  const payload = Buffer.from(
+    JSON.stringify({
+      v: 1,
+      site,
+      boot,
+      seq,
+      prev: null,
+      held: { boot, seq },
+      dropped: [],
+      missed: 0,
+      ts: tsMs,
+      clockOffsetMs: 3,
+      monoMs: seq * 10_000,
+      intervalMs: 10_000,
+      kind: 'host',
+      version: '0.1.0',
+      discovered: { 'os.type': 'linux', 'host.arch': 'amd64', 'cloud.provider': 'none' },
+      probes: [
+        { name: 'host', ok: true, lost: 0 },
+        { name: 'links', ok: true, lost: 0 },
+      ],
+      host: {
+        cpu: { utilization: cpu / 10_000, count: 4, busyS: seq * 3.5, load1: 0.7 },
+        memory: { totalBytes: 8e9, availableBytes: 4e9, utilization: memory / 10_000 },
+        swap: { totalBytes: 0, usedBytes: 0, utilization: 0 },
+        disks: [{ mount: '/', totalBytes: 2e11, availableBytes: 1e11, utilization: disk / 10_000 }],
+        interfaces: [
+          { name: 'eth0', up: true, rxBytes: seq * 10_007, txBytes: seq * 9_001, rxErrors: 0, txErrors: 0 },
+        ],
+        pressure: { cpuSome: 0.01, memorySome: 0, memoryFull: 0, ioSome: 0.002, ioFull: 0 },
+        uptimeS: seq * 10,
+      },
+      links,
+    }),
+  );
+  return {
+    boot,
+    ts: tsMs,
+    received_at: tsMs + 120,
+    lane: 'reports',
+    kind: 'host',
+    payload_hash: createHash('sha256').update(payload).digest('hex').slice(0, 32),
+    interval_ms: 10_000,
+    clock_offset_ms: 3,
+    missed: 0,
+    prev_boot: '',
+    prev_seq: 0,
+    held_boot: boot,
+    held_seq: seq,
+    score,
+    shown: Math.min(score, 90),
+    connectivity: 90,
+    reliability: null,
+    security: null,
+    performance: score,
+    penalty_component: ['connectivity', 'performance'],
+    penalty_id: ['link-loss', 'cpu'],
+    penalty_subject: ['payments', ''],
+    penalty_points: [10, 2.5],
+    cpu_bp: cpu,
+    memory_bp: memory,
+    swap_bp: null,
+    disk_bp: disk,
+    pressure_cpu_bp: 100,
+    pressure_memory_bp: 0,
+    pressure_io_bp: 20,
+    uptime_s: seq * 10,
+    net_rx_bytes: seq * 10_007,
+    net_tx_bytes: seq * 9_001,
+    workloads_total: null,
+    workloads_down: null,
+    workloads_in_progress: null,
+    workloads_crash_looping: null,
+    workloads_waiting_for_image: null,
+    workloads_out_of_memory: null,
+    workloads_unschedulable: null,
+    link_name: links.map((link) => link.name),
+    link_up: links.map((link) => (link.up ? 1 : 0)),
+    link_epoch: links.map((link) => link.epoch),
+    link_requests: links.map((link) => link.requests),
+    link_losses: links.map((link) => link.losses),
+    link_errors: links.map((link) => link.errors),
+    link_p50_us: links.map((link) => Math.round(link.latency.p50Ms * 1000)),
+    link_p90_us: links.map((link) => Math.round(link.latency.p90Ms * 1000)),
+    link_p99_us: links.map((link) => Math.round(link.latency.p99Ms * 1000)),
+    payload,
+    ...rest,
+  };
+}
