@@ -17,6 +17,7 @@
  * - A record over `MAX_RECORD_BYTES` is refused with `too-large` before anything of its call is stored.
  * - A position that retention has overtaken continues at the oldest record that is left, and the batch says how many
  *   records were `skipped`, so that the loss is seen.
+ * - An embedded log belongs to one process: `start` rejects with `locked` where another has it, naming the place.
  */
 
 export const TOPICS = ['reports', 'backfill', 'commands'] as const;
@@ -58,8 +59,8 @@ export interface Subscription {
 }
 
 export class LogError extends Error {
-  readonly code: 'too-large' | 'unavailable' | 'closed';
-  constructor(code: 'too-large' | 'unavailable' | 'closed', message: string) {
+  readonly code: 'too-large' | 'unavailable' | 'locked' | 'closed';
+  constructor(code: 'too-large' | 'unavailable' | 'locked' | 'closed', message: string) {
     super(message);
     this.name = 'LogError';
     this.code = code;

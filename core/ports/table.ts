@@ -26,8 +26,8 @@ export interface TableView {
 }
 
 export class TableError extends Error {
-  readonly code: 'fenced' | 'too-large' | 'unavailable' | 'closed';
-  constructor(code: 'fenced' | 'too-large' | 'unavailable' | 'closed', message: string) {
+  readonly code: 'fenced' | 'too-large' | 'unavailable' | 'locked' | 'closed';
+  constructor(code: 'fenced' | 'too-large' | 'unavailable' | 'locked' | 'closed', message: string) {
     super(message);
     this.name = 'TableError';
     this.code = code;

@@ -1,0 +1,162 @@
+import {
+  type LogBatch,
+  LogError,
+  type LogRecord,
+  type SubscribeOptions,
+  type Subscription,
+} from '../../core/ports/log.ts';
+import type { LogFile } from './file.ts';
+import { type Claim, claimKey, type Group, type Member } from './group.ts';
+import type { Heads } from './heads.ts';
+import { unpack } from './packed.ts';
+
+/** One read from the file; whatever a record's size, a batch is not much larger. */
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+
+type Outstanding = { batch: LogBatch; ends: ReadonlyMap<Claim, number> };
+
+export class SqliteSubscription implements Subscription, Member {
+  readonly topics: SubscribeOptions['topics'];
+  claims: ReadonlyMap<string, Claim> = new Map();
+  readonly #options: SubscribeOptions;
+  readonly #file: LogFile;
+  readonly #heads: Heads;
+  readonly #group: Group;
+  readonly #forgetWake: () => void;
+  #outstanding: Outstanding | null = null;
+  #reading = false;
+  #skipped = 0;
+  #turn = 0;
+  #closed = false;
+  #wake: () => void = () => {};
+
+  constructor(options: SubscribeOptions, file: LogFile, heads: Heads, group: Group) {
+    this.topics = options.topics;
+    this.#options = options;
+    this.#file = file;
+    this.#heads = heads;
+    this.#group = group;
+    this.#forgetWake = heads.onAppend(() => this.#wake());
+    group.join(this);
+  }
+
+  assign(claims: ReadonlyMap<string, Claim>): void {
+    this.claims = claims;
+    this.#wake();
+  }
+
+  async next(signal?: AbortSignal): Promise<LogBatch | null> {
+    if (this.#closed) throw new LogError('closed', 'the subscription is closed');
+    if (this.#outstanding !== null || this.#reading) {
+      throw new Error('next() before the last batch was committed');
+    }
+    this.#reading = true;
+    try {
+      const deadline = performance.now() + this.#options.maxWaitMs;
+      while (!this.#closed && signal?.aborted !== true) {
+        const batch = await this.#take();
+        if (batch !== null) return batch;
+        const remainingMs = deadline - performance.now();
+        if (remainingMs <= 0) return null;
+        await this.#news(remainingMs, signal);
+      }
+      return null;
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #take(): Promise<LogBatch | null> {
+    const ready = this.#readyClaims();
+    if (ready.length === 0) return null;
+    const found = await this.#file.call('read', {
+      from: ready.map(({ topic, partition, position }) => ({ topic, partition, offset: position })),
+      maxRecords: this.#options.maxRecords,
+      maxBytes: MAX_BATCH_BYTES,
+    });
+    const records: LogRecord[] = [];
+    const ends = new Map<Claim, number>();
+    unpack(found.packed).forEach(({ key, value }, i) => {
+      const [topic, partition] = [found.topics[i], found.partitions[i]];
+      const [offset, appendedAtMs] = [found.offsets[i], found.appendedAtMs[i]];
+      if (topic === undefined || partition === undefined || value === null) return;
+      if (offset === undefined || appendedAtMs === undefined) return;
+      const claim = this.claims.get(claimKey(topic, partition));
+      // Partitions may have moved, or been cut short by retention, while the file was read.
+      if (claim === undefined || claim.position !== offset) return;
+      claim.position = offset + 1;
+      ends.set(claim, offset + 1);
+      records.push({ topic, partition, offset, key, value, appendedAtMs });
+    });
+    if (records.length === 0) return null;
+    const batch: LogBatch = { records, skipped: this.#skipped };
+    this.#skipped = 0;
+    this.#outstanding = { batch, ends };
+    return batch;
+  }
+
+  /** Those with something to read, beginning with another one each time. */
+  #readyClaims(): Claim[] {
+    const ready: Claim[] = [];
+    for (const claim of this.claims.values()) {
+      const { low, next } = this.#heads.of(claim.topic, claim.partition);
+      if (claim.position < low) {
+        this.#skipped += low - claim.position;
+        claim.position = low;
+      }
+      if (claim.position < next) ready.push(claim);
+    }
+    this.#turn = ready.length === 0 ? 0 : (this.#turn + 1) % ready.length;
+    return [...ready.slice(this.#turn), ...ready.slice(0, this.#turn)];
+  }
+
+  #news(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        this.#wake = () => {};
+        resolve();
+      };
+      const timer = setTimeout(done, waitMs);
+      signal?.addEventListener('abort', done);
+      this.#wake = done;
+    });
+  }
+
+  async commit(batch: LogBatch): Promise<{ ok: true } | { ok: false; code: 'fenced' }> {
+    const outstanding = this.#outstanding;
+    if (outstanding?.batch !== batch) throw new Error('commit() of a batch that is not the last one');
+    this.#outstanding = null;
+    const ends = [...outstanding.ends];
+    const kept = ends.filter(([claim]) => this.claims.get(claimKey(claim.topic, claim.partition)) === claim);
+    if (this.#closed || kept.length < ends.length) {
+      for (const [claim] of kept) claim.position = claim.committed;
+      return { ok: false, code: 'fenced' };
+    }
+    for (const [claim, offset] of ends) this.#group.moveForward(claim, offset);
+    const places = ends.map(([{ topic, partition }, offset]) => ({ topic, partition, offset }));
+    await this.#file.edit({ kind: 'commit', group: this.#group.name, places });
+    return { ok: true };
+  }
+
+  async caughtUp(): Promise<boolean> {
+    return (await this.lag()) === 0;
+  }
+
+  async lag(): Promise<number> {
+    let lag = 0;
+    for (const { topic, partition, committed } of this.claims.values()) {
+      const { low, next } = this.#heads.of(topic, partition);
+      lag += Math.max(0, next - Math.max(low, committed));
+    }
+    return lag;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forgetWake();
+    this.#group.leave(this);
+  }
+}
