@@ -1,0 +1,30 @@
+import type { ReportRow, RowOf } from '../core/model/rows.ts';
+import type { SiteState } from '../core/model/site-state.ts';
+import type { Refused } from './step.ts';
+
+/** All that one batch leads to, as values; nothing has happened yet. `stored + repeated + refused` are its records. */
+export type Outcome = {
+  reports: ReportRow[];
+  gaps: RowOf<'gap'>[];
+  events: RowOf<'event'>[];
+  /** Minutes that may have been counted before their row came; they are marked once the rows are durable. */
+  lateMinutes: Set<number>;
+  /** The newest state of each site that moved. */
+  states: Map<string, SiteState>;
+  refused: Refused[];
+  stored: number;
+  repeated: number;
+};
+
+export function emptyOutcome(): Outcome {
+  return {
+    reports: [],
+    gaps: [],
+    events: [],
+    lateMinutes: new Set(),
+    states: new Map(),
+    refused: [],
+    stored: 0,
+    repeated: 0,
+  };
+}

@@ -1,0 +1,61 @@
+import type { LogRecord } from '../core/ports/log.ts';
+import type { Weights } from '../core/score/weights.ts';
+import { account } from './account.ts';
+import { type Authentic, authenticate } from './authenticate.ts';
+import { decode } from './decode.ts';
+import { eventRow, refusalEvent } from './events.ts';
+import type { Known } from './known.ts';
+import type { Memory } from './memory.ts';
+import { emptyOutcome, type Outcome } from './outcome.ts';
+import type { Registry } from './registry.ts';
+import { addRows } from './rows.ts';
+import { judge } from './score.ts';
+import type { Refused, Step } from './step.ts';
+
+export type Rules = { registry: Registry; spoolMaxAgeMs: number; weights: Weights };
+export type Admitted = { authentic: Authentic[]; refused: Refused[] };
+
+/*
+ * The way of a batch: decode → authenticate → account → score → rows. Each step is a file; each gives a value or a reason
+ * for quarantine; none of them does anything to the world. `admit` comes before the one question to the store (known.ts),
+ * `conclude` after it and is the only part that moves the memory.
+ */
+
+export function admit(records: readonly LogRecord[], rules: Rules): Admitted {
+  const admitted: Admitted = { authentic: [], refused: [] };
+  for (const record of records) {
+    const step = admitOne(record, rules);
+    if (step.ok) admitted.authentic.push(step.value);
+    else admitted.refused.push({ record, refusal: step });
+  }
+  return admitted;
+}
+
+function admitOne(record: LogRecord, { registry, spoolMaxAgeMs }: Rules): Step<Authentic> {
+  const decoded = decode(record);
+  return decoded.ok ? authenticate(decoded.value, registry, spoolMaxAgeMs) : decoded;
+}
+
+export function conclude(
+  { authentic, refused }: Admitted,
+  known: Known,
+  memory: Memory,
+  weights: Weights,
+  nowMs: number,
+): Outcome {
+  const outcome = emptyOutcome();
+  outcome.refused.push(...refused);
+  for (const one of authentic) {
+    const accounted = account(one, memory, known);
+    if (!accounted.ok) {
+      outcome.refused.push({ record: one.record, refusal: accounted });
+      continue;
+    }
+    const judged = judge(accounted.value, weights);
+    if (judged.state !== null) memory.of(judged.report.site).state = judged.state;
+    addRows(judged, outcome, nowMs);
+  }
+  const events = new Map(outcome.refused.map(refusalEvent).map((event) => [event.id, event]));
+  for (const event of events.values()) outcome.events.push(eventRow(event));
+  return outcome;
+}

@@ -1,0 +1,34 @@
+import { isLate, minuteOf, newRanges } from '../core/account.ts';
+import type { DroppedRange } from '../core/model/report.ts';
+import type { RowOf } from '../core/model/rows.ts';
+import { changeEvents, eventRow, gapEvent } from './events.ts';
+import type { Outcome } from './outcome.ts';
+import { reportRow } from './report-row.ts';
+import type { Judged } from './score.ts';
+
+/**
+ * Fifth step: what a report adds to the outcome. Only a report that moves its site's state tells events, so that a late
+ * or repeated one fires nothing; gaps are written whoever says so.
+ */
+export function addRows(judged: Judged, outcome: Outcome, nowMs: number): void {
+  const { report, record, previous, state } = judged;
+  outcome.reports.push(reportRow(judged));
+  if (judged.repeated) outcome.repeated++;
+  else outcome.stored++;
+  if (isLate(report.ts, Math.max(record.appendedAtMs, nowMs))) outcome.lateMinutes.add(minuteOf(report.ts));
+  if (report.dropped.length > 0) {
+    const told = state === null ? [] : (previous?.dropped ?? []);
+    for (const range of newRanges(report.dropped, told)) {
+      if (range.to < range.from) continue;
+      outcome.gaps.push(gapRow(report.site, range, record.appendedAtMs));
+      if (state !== null) outcome.events.push(eventRow(gapEvent(state, range)));
+    }
+  }
+  if (state === null) return;
+  for (const event of changeEvents(previous, state)) outcome.events.push(eventRow(event));
+  outcome.states.set(report.site, state);
+}
+
+function gapRow(site: string, { boot, from, to }: DroppedRange, noticedAtMs: number): RowOf<'gap'> {
+  return { site, boot, from_seq: from, to_seq: to, noticed_at: noticedAtMs };
+}
