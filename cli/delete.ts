@@ -1,0 +1,40 @@
+import type { Command } from 'commander';
+import { Applied } from '../core/model/view.ts';
+import { beginRun, type CommandContext } from './command-context.ts';
+import { EXIT, Refusal } from './exit.ts';
+
+/** Where each kind is deleted, by the names it goes by. */
+const PATHS: Record<string, string> = {
+  virtualsite: 'policies/VirtualSite',
+  'virtual-site': 'policies/VirtualSite',
+  vs: 'policies/VirtualSite',
+  site: 'sites',
+  token: 'tokens',
+};
+
+export function addDeleteCommand(program: Command, context: CommandContext): void {
+  program
+    .command('delete')
+    .description('delete a resource, as VirtualSite/prod')
+    .argument('<kind/name...>', 'what to delete')
+    .action(async (names: string[], _options: object, command: Command) => {
+      const run = beginRun(command, context);
+      const paths = names.map((name) => [name, pathOf(name)] as const);
+      const hub = run.hub();
+      for (const [name, path] of paths) {
+        const answer = await hub.send('DELETE', path, Applied);
+        run.print(answer, () => [`${name} ${answer.effect}`]);
+      }
+    });
+}
+
+function pathOf(text: string): string {
+  const [kind = '', name = '', ...more] = text.split('/');
+  const path = Object.hasOwn(PATHS, kind.toLowerCase()) ? PATHS[kind.toLowerCase()] : undefined;
+  if (path === undefined || name === '' || more.length > 0)
+    throw new Refusal(
+      EXIT.usage,
+      `"${text}" names nothing that can be deleted; write VirtualSite/NAME, Site/NAME or Token/NAME.`,
+    );
+  return `/api/v1/${path}/${encodeURIComponent(name)}`;
+}
