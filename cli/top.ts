@@ -40,16 +40,17 @@ export function addTopCommand(program: Command, context: CommandContext): void {
 
 async function printOnce(run: CommandRun, filter: Filter, sort: Sort): Promise<void> {
   const got = new AbortController();
-  let picture: LivePicture | null = null;
+  const seen: LivePicture[] = [];
   const events = {
-    onPicture(first: LivePicture) {
-      picture ??= first;
+    onPicture(picture: LivePicture) {
+      seen.push(picture);
       got.abort();
     },
     onTrouble: () => {},
   };
   await followLive(run.connection(), filter, events, AbortSignal.any([got.signal, run.terminal.signal]));
-  if (picture !== null) printPicture(run, picture, sort);
+  const [first] = seen;
+  if (first !== undefined) printPicture(run, first, sort);
 }
 
 function printPicture(run: CommandRun, { hub, rollup, virtualSites, sites }: LivePicture, sort: Sort): void {
@@ -79,8 +80,8 @@ async function showLive(run: CommandRun, filter: Filter, sort: Sort): Promise<vo
       const rows = visibleSites(picture?.sites.values() ?? [], state).length;
       const virtualSites = picture?.virtualSites.map(({ name }) => name) ?? [];
       const next = press(state, key, { page: pageOf(sizeOf(out), state), rows, virtualSites });
-      if (next === null) return quit.abort();
-      state = next;
+      if (next === null) quit.abort();
+      else state = next;
     }
     draw();
   }
