@@ -121,8 +121,7 @@ export class Registry implements Registered {
 
 /** The table's entry for a change. */
 export function toEntry(change: Change): TableEntry {
-  if ('remove' in change)
-    return { key: resourceKey(change.remove.kind, change.remove.name), value: null };
+  if ('remove' in change) return { key: resourceKey(change.remove.kind, change.remove.name), value: null };
   const { kind, metadata } = change.put;
   return { key: resourceKey(kind, metadata.name), value: Buffer.from(JSON.stringify(change.put)) };
 }

@@ -6,7 +6,11 @@ import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
 
 /** Creates a virtual site or makes it what the document says. The same document again changes nothing. */
-export function applyVirtualSite(document: VirtualSiteDocument, asked: Asked, registered: Registered): Outcome {
+export function applyVirtualSite(
+  document: VirtualSiteDocument,
+  asked: Asked,
+  registered: Registered,
+): Outcome {
   const { name } = document.metadata;
   const { spec } = document;
   const selector = parseSelector(spec.selector);
