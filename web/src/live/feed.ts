@@ -1,0 +1,195 @@
+/*
+ * Keeps the page's picture of the fleet up to date over WebSocket /api/v1/live, for as long as the page is open.
+ *
+ * - A connection that is silent for longer than SILENCE_MS is taken for gone, whatever the browser believes of it.
+ * - It is opened again with jittered backoff; what was known stays, marked as away, never shown as live.
+ * - A delta that does not follow the version held is answered by subscribing again; at most once every RESYNC_MS.
+ * - Everything from outside (socket, session, timers, randomness) is an argument.
+ */
+import type { LiveMessage, LiveRequest } from '../../../core/model/view.ts';
+import { afterMessage, type Fleet } from './fleet.ts';
+
+/** The hub sends something at least every 5 s. */
+export const SILENCE_MS = 12_000;
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 30_000;
+const RESYNC_MS = 2_000;
+
+export type FeedFilter = NonNullable<LiveRequest['filter']>;
+
+export type FeedState = {
+  /** `live` only while a current picture comes in. */
+  phase: 'connecting' | 'live' | 'away' | 'signed-out';
+  fleet: Fleet | null;
+  /** Wall time here when the newest message came; null before the first. */
+  heardAtMs: number | null;
+  /** The hub's clock less the one here. */
+  hubOffsetMs: number;
+  /** When the next try is due, wall time here; null when none is waiting. */
+  retryAtMs: number | null;
+  /** What the hub refused of the last subscription; null when nothing. */
+  refusal: string | null;
+};
+
+export type FeedSocket = { send(text: string): void; close(): void };
+export type FeedWorld = {
+  open(on: { open(): void; text(text: string): void; close(): void }): FeedSocket;
+  /** Whether the hub still knows this session; `unreachable` when it can't be asked. */
+  session(): Promise<'signed-in' | 'signed-out' | 'unreachable'>;
+  nowMs(): number;
+  /** Calls back once; gives what stops it. */
+  after(delayMs: number, run: () => void): () => void;
+  random(): number;
+};
+
+export class Feed {
+  state: FeedState = {
+    phase: 'connecting',
+    fleet: null,
+    heardAtMs: null,
+    hubOffsetMs: 0,
+    retryAtMs: null,
+    refusal: null,
+  };
+  #world: FeedWorld;
+  #listeners = new Set<() => void>();
+  #socket: FeedSocket | null = null;
+  /** Raised with every connection, so that a late callback of an older one is ignored. */
+  #connection = 0;
+  #attempts = 0;
+  #open = false;
+  #awaitsSnapshot = true;
+  #resyncedAtMs = Number.NEGATIVE_INFINITY;
+  #filter: FeedFilter = {};
+  #stopRetry = () => {};
+  #stopWatch = () => {};
+
+  constructor(world: FeedWorld) {
+    this.#world = world;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  start(): void {
+    if (this.#socket === null) this.#connect();
+  }
+
+  /** Idempotent; keeps the last picture. */
+  stop(): void {
+    this.#drop();
+    this.#stopRetry();
+    this.#attempts = 0;
+  }
+
+  /** Tries at once when away. */
+  retryNow(): void {
+    if (this.state.phase === 'away' && this.#socket === null) this.#connect();
+  }
+
+  /** Asks the hub for less: only what the filter selects. */
+  narrow(filter: FeedFilter): void {
+    if (JSON.stringify(filter) === JSON.stringify(this.#filter)) return;
+    this.#filter = filter;
+    if (this.#open) this.#subscribe();
+  }
+
+  #connect(): void {
+    this.#stopRetry();
+    this.#connection += 1;
+    const connection = this.#connection;
+    const current = (run: () => void) => {
+      if (connection === this.#connection) run();
+    };
+    this.#set({ retryAtMs: null, ...(this.state.fleet === null && { phase: 'connecting' }) });
+    this.#watch();
+    this.#socket = this.#world.open({
+      open: () =>
+        current(() => {
+          this.#open = true;
+          this.#subscribe();
+        }),
+      text: (text) => current(() => this.#receive(text)),
+      close: () => current(() => this.#lost()),
+    });
+  }
+
+  #subscribe(): void {
+    const request: LiveRequest = { type: 'subscribe' };
+    if (Object.keys(this.#filter).length > 0) request.filter = this.#filter;
+    this.#awaitsSnapshot = true;
+    this.#socket?.send(JSON.stringify(request));
+  }
+
+  #receive(text: string): void {
+    // The hub that serves this page wrote it, to the same shapes.
+    const message: LiveMessage = JSON.parse(text);
+    this.#watch();
+    if (message.type === 'error') {
+      this.#set({ refusal: message.detail });
+      return;
+    }
+    if (this.#awaitsSnapshot && message.type !== 'snapshot') return;
+    const after = afterMessage(this.state.fleet, message);
+    if (!after.ok) {
+      this.#resync();
+      return;
+    }
+    this.#awaitsSnapshot = false;
+    this.#attempts = 0;
+    const nowMs = this.#world.nowMs();
+    this.#set({
+      phase: 'live',
+      fleet: after.fleet,
+      heardAtMs: nowMs,
+      hubOffsetMs: message.hub.nowMs - nowMs,
+      retryAtMs: null,
+      ...(message.type === 'snapshot' && { refusal: null }),
+    });
+  }
+
+  #resync(): void {
+    const nowMs = this.#world.nowMs();
+    if (nowMs - this.#resyncedAtMs < RESYNC_MS) return;
+    this.#resyncedAtMs = nowMs;
+    this.#subscribe();
+  }
+
+  /** Restarts the wait for the next message. */
+  #watch(): void {
+    this.#stopWatch();
+    this.#stopWatch = this.#world.after(SILENCE_MS, () => this.#lost());
+  }
+
+  #drop(): void {
+    this.#stopWatch();
+    this.#connection += 1;
+    this.#open = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  #lost(): void {
+    this.#drop();
+    const ceilingMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#attempts);
+    const delayMs = ceilingMs * (0.5 + this.#world.random() / 2);
+    this.#attempts += 1;
+    this.#set({ phase: 'away', retryAtMs: this.#world.nowMs() + delayMs });
+    this.#stopRetry();
+    this.#stopRetry = this.#world.after(delayMs, () => this.#connect());
+    const connection = this.#connection;
+    void this.#world.session().then((session) => {
+      if (session !== 'signed-out' || connection !== this.#connection) return;
+      this.stop();
+      this.#set({ phase: 'signed-out', fleet: null, heardAtMs: null, retryAtMs: null });
+    });
+  }
+
+  #set(change: Partial<FeedState>): void {
+    this.state = { ...this.state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+}

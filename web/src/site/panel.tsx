@@ -1,0 +1,36 @@
+import type { ComponentChildren } from 'preact';
+import { useId } from 'preact/hooks';
+
+/** A titled part of a site's page. `wide` takes the whole width. */
+export function Panel({
+  title,
+  wide = false,
+  aside,
+  children,
+}: {
+  title: string;
+  wide?: boolean;
+  aside?: ComponentChildren;
+  children: ComponentChildren;
+}) {
+  const id = useId();
+  return (
+    <section class={wide ? 'panel wide' : 'panel'} aria-labelledby={id}>
+      <div class="panel-head">
+        <h2 id={id}>{title}</h2>
+        {aside}
+      </div>
+      {children}
+    </section>
+  );
+}
+
+/** A table wider than a phone scrolls by itself, also by keyboard, instead of the page. */
+export function ScrollingTable({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard (WCAG 2.1.1)
+    <section class="scrolling" tabIndex={0} aria-label={label}>
+      <table class="figures">{children}</table>
+    </section>
+  );
+}
