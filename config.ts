@@ -154,6 +154,12 @@ const SETTINGS = {
     env: 'PLUMBLINE_TOKEN',
     flag: 'token',
   },
+  ca: {
+    kind: 'text',
+    default: '',
+    about:
+      'For the CLI: file with the CA certificate of the hub (PEM); found in the data directory on its machine.',
+  },
   url: {
     kind: 'text',
     default: '',
@@ -195,7 +201,9 @@ export class ConfigError extends Error {
 
 export function variableOf(key: SettingName): string {
   const setting = SETTINGS[key];
-  return 'env' in setting ? setting.env : `PLUMBLINE_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  return 'env' in setting
+    ? setting.env
+    : `PLUMBLINE_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
 export function flagOf(key: SettingName): string {

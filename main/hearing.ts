@@ -1,0 +1,28 @@
+import type { Hearing } from '../core/freshness.ts';
+import type { Clock } from '../core/ports/clock.ts';
+
+const LOOK_EVERY_MS = 1000;
+
+/**
+ * Since when this hub hears its sites: from the first moment after its start at which its aggregator had read everything
+ * that was waiting. Asked once a second, so that everybody who judges freshness reads one answer.
+ */
+export function openHearing(clock: Clock, caughtUp: () => Promise<boolean>) {
+  let hearing: Hearing = { sinceMs: clock.nowMs(), caughtUp: false };
+  let timer: NodeJS.Timeout | undefined;
+  let everCaughtUp = false;
+  const look = async () => {
+    const now = await caughtUp();
+    if (now && !everCaughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
+    else hearing = { sinceMs: hearing.sinceMs, caughtUp: now };
+    everCaughtUp ||= now;
+    timer = setTimeout(look, LOOK_EVERY_MS).unref();
+  };
+  return {
+    now: (): Hearing => hearing,
+    start: look,
+    async stop() {
+      clearTimeout(timer);
+    },
+  };
+}

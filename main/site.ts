@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { join as joinPath } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { join as joinHub } from '../adapters/gateway/join.ts';
+import { createGatewayUplink } from '../adapters/gateway/uplink.ts';
+import { createLinksProbe } from '../adapters/links/links-probe.ts';
+import { createHostProbe } from '../adapters/linux/host-probe.ts';
+import { openSpool } from '../adapters/sqlite/spool.ts';
+import { createCollector } from '../collectors/collector.ts';
+import type { Config } from '../config.ts';
+import { decodeJoinToken } from '../core/join-token.ts';
+import { SiteId } from '../core/model/site.ts';
+import { systemClock } from '../core/ports/clock.ts';
+import type { Logger } from '../core/ports/logger.ts';
+import type { Spool } from '../core/ports/spool.ts';
+import { sha256 } from '../core/seal.ts';
+
+/** What a site keeps of having joined. `joinedWith` is the hash of the token, so that another token joins anew. */
+const Identity = Type.Object({
+  site: SiteId,
+  key: Type.String(),
+  url: Type.String(),
+  ca: Type.Union([Type.String(), Type.Null()]),
+  joinedWith: Type.String(),
+});
+type Identity = Static<typeof Identity>;
+const identityValidator = Compile(Identity);
+
+/** A collector that can't go on until a person does something; the message says what. */
+export class SiteError extends Error {
+  override readonly name = 'SiteError';
+}
+
+export type RunningSite = { readonly site: string; stop(): Promise<void> };
+
+/**
+ * Starts the collector of this machine. `invite` gives a join token when the site has no identity yet (null when there is
+ * none to give); it waits for a hub that is away, until `signal`.
+ */
+export async function startSite(
+  config: Config,
+  version: string,
+  logger: Logger,
+  invite: () => Promise<string | null>,
+  signal: AbortSignal,
+): Promise<RunningSite> {
+  const clock = systemClock;
+  const path = joinPath(config.dataDir, 'site', 'spool.sqlite');
+  const spool = openSpool({ path, maxBytes: config.spoolMaxSize, maxAgeMs: config.spoolMaxAge, logger });
+  await spool.start();
+  try {
+    const instance = instanceOf(spool);
+    const identity = await identify(spool, instance, config, logger, invite, signal);
+    const key = Buffer.from(identity.key, 'base64url');
+    const { url, ca, site } = identity;
+    const uplink = createGatewayUplink({ url, site, key, ca, instance, clock, logger });
+    const links = createLinksProbe({
+      links: config.links,
+      hub: { url, ...(ca !== null && { ca }) },
+      intervalMs: config.interval,
+      timeoutMs: config.linkTimeout,
+      clock,
+      keep: spool.keep,
+      kept: spool.kept,
+    });
+    const collector = createCollector({
+      site,
+      kind: 'host',
+      key,
+      version,
+      intervalMs: config.interval,
+      probes: [createHostProbe({ clock }), links],
+      spool,
+      uplink,
+      proposed: config.labels,
+      clock,
+      logger,
+    });
+    await collector.start();
+    return {
+      site,
+      async stop() {
+        await collector.stop();
+        await spool.stop();
+      },
+    };
+  } catch (error) {
+    await spool.stop();
+    throw error;
+  }
+}
+
+function instanceOf(spool: Spool): string {
+  const kept = spool.kept('instance');
+  if (kept !== null) return kept;
+  const instance = randomUUID();
+  spool.keep('instance', instance);
+  return instance;
+}
+
+async function identify(
+  spool: Spool,
+  instance: string,
+  config: Config,
+  logger: Logger,
+  invite: () => Promise<string | null>,
+  signal: AbortSignal,
+): Promise<Identity> {
+  const kept = spool.kept('identity');
+  const known: unknown = kept === null ? null : JSON.parse(kept);
+  const identity = identityValidator.Check(known) ? known : null;
+  if (identity !== null && (config.join === '' || identity.joinedWith === hashOf(config.join)))
+    return identity;
+  const text = config.join !== '' ? config.join : await invite();
+  if (text === null)
+    throw new SiteError(
+      'this machine has not joined a hub: run `plumbline site add NAME` at the hub, and the command that it prints here',
+    );
+  const decoded = decodeJoinToken(text);
+  if (!decoded.ok) throw new SiteError(decoded.reason);
+  for (let waitMs = 500; ; waitMs = Math.min(waitMs * 2, 15_000)) {
+    const joined = await joinHub({ token: decoded.token, instance });
+    if (joined.ok) {
+      const { site, key, url, ca } = joined;
+      const fresh: Identity = { site, key, url, ca, joinedWith: hashOf(text) };
+      spool.keep('identity', JSON.stringify(fresh));
+      logger.info({ site, url }, 'site.joined');
+      return fresh;
+    }
+    if (!TEMPORARY.has(joined.code)) throw new SiteError(`${joined.detail} (${joined.code})`);
+    logger.warn({ code: joined.code, detail: joined.detail, waitMs }, 'site.join-waits');
+    await delay(waitMs * (0.75 + Math.random() / 2), undefined, { signal });
+  }
+}
+
+/** Refusals to join that time mends. */
+const TEMPORARY: ReadonlySet<string> = new Set([
+  'unreachable',
+  'control-away',
+  'not-ready',
+  'too-many-requests',
+  'internal',
+]);
+
+function hashOf(token: string): string {
+  return sha256(token.trim()).toString('base64url');
+}

@@ -1,0 +1,78 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+/*
+ * A network of the test's own: one namespace with a bridge, and one namespace a host, each on the bridge by a veth pair
+ * with an address in 10.77.0.0/24. Names begin with plb- and the test's process id, so that what a killed test left is
+ * recognised and removed by the next one.
+ */
+const PREFIX = 'plb-';
+
+export type Network = {
+  /** Makes a host and gives its namespace's name. */
+  host(name: string, address: number): string;
+  addressOf(address: number): string;
+  /** Takes a host's cable out, or puts it back. */
+  cable(name: string, plugged: boolean): void;
+  /** Runs nft inside a host's namespace. */
+  nft(name: string, script: string): void;
+  remove(): void;
+};
+
+export function createNetwork(): Network {
+  sweep();
+  const id = `${PREFIX}${process.pid}-${Math.random().toString(36).slice(2, 6)}`;
+  const namespaces: string[] = [];
+  const bridge = `${id}-br`;
+  const remove = () => {
+    process.off('exit', remove);
+    for (const namespace of namespaces.splice(0)) ip('netns', 'delete', namespace);
+  };
+  process.on('exit', remove);
+  const add = (namespace: string) => {
+    ip('netns', 'add', namespace);
+    namespaces.push(namespace);
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  };
+  add(bridge);
+  ip('-n', bridge, 'link', 'add', 'br0', 'type', 'bridge');
+  ip('-n', bridge, 'link', 'set', 'br0', 'up');
+  const namespaceOf = (name: string) => `${id}-${name}`;
+  return {
+    host(name, address) {
+      const namespace = namespaceOf(name);
+      add(namespace);
+      const port = `p${address}`;
+      ip('-n', bridge, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
+      ip('-n', bridge, 'link', 'set', port, 'master', 'br0', 'up');
+      ip('-n', namespace, 'addr', 'add', `10.77.0.${address}/24`, 'dev', 'eth0');
+      ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+      return namespace;
+    },
+    addressOf: (address) => `10.77.0.${address}`,
+    cable(name, plugged) {
+      ip('-n', namespaceOf(name), 'link', 'set', 'eth0', plugged ? 'up' : 'down');
+    },
+    nft(name, script) {
+      execFileSync('ip', ['netns', 'exec', namespaceOf(name), 'nft', '-f', '-'], {
+        input: script,
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+    },
+    remove,
+  };
+}
+
+function ip(...args: string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+/** Removes namespaces whose test is no more. */
+function sweep(): void {
+  const listed = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
+  for (const line of listed.split('\n')) {
+    const name = line.split(' ')[0] ?? '';
+    const pid = /^plb-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip('netns', 'delete', name);
+  }
+}
