@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../core/ports/clock.ts';
-import type { Log, LogBatch, Subscription } from '../core/ports/log.ts';
+import { type Log, type LogBatch, LogError, type Subscription } from '../core/ports/log.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -43,14 +43,13 @@ export interface Aggregator {
   caughtUp(): Promise<boolean>;
 }
 
-type Running = {
+type Parts = {
   resources: TableView;
   states: TableView;
   registry: Registry;
   memory: Memory;
   subscription: Subscription;
   stopping: AbortController;
-  loop: Promise<void>;
 };
 
 /** Turns reports into rows: one loop, one batch at a time, and everything it remembers can be rebuilt. */
@@ -59,18 +58,13 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
   const weights = options.weights ?? DEFAULT_WEIGHTS;
   const paceMs = options.paceMs ?? PACE_MS;
   const figures = createFigures(options.metrics);
-  let running: Running | null = null;
+  let running: { parts: Parts; loop: Promise<void> } | null = null;
 
   async function start(): Promise<void> {
     const resources = await table.view('resources');
     const states = await table.view('state');
-    const subscription = await log.subscribe({
-      group: 'aggregator',
-      topics: ['reports', 'backfill'],
-      maxRecords: MAX_RECORDS,
-      maxWaitMs: MAX_WAIT_MS,
-    });
-    const parts = {
+    const subscription = await subscribe();
+    const parts: Parts = {
       resources,
       states,
       registry: createRegistry(resources, options.master),
@@ -78,10 +72,19 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
       subscription,
       stopping: new AbortController(),
     };
-    running = { ...parts, loop: run(parts) };
+    running = { parts, loop: run(parts) };
   }
 
-  async function run(parts: Omit<Running, 'loop'>): Promise<void> {
+  function subscribe(): Promise<Subscription> {
+    return log.subscribe({
+      group: 'aggregator',
+      topics: ['reports', 'backfill'],
+      maxRecords: MAX_RECORDS,
+      maxWaitMs: MAX_WAIT_MS,
+    });
+  }
+
+  async function run(parts: Parts): Promise<void> {
     const { signal } = parts.stopping;
     let lagAtMs = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
@@ -99,8 +102,8 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
   }
 
   /** Commit last: durable, then committed, then told to others. */
-  async function take(batch: LogBatch, parts: Omit<Running, 'loop'>, beganMs: number): Promise<void> {
-    const { registry, memory, subscription, stopping } = parts;
+  async function take(batch: LogBatch, parts: Parts, beganMs: number): Promise<void> {
+    const { registry, memory, stopping } = parts;
     const { signal } = stopping;
     const { spoolMaxAgeMs } = options;
     const admitted = admit(batch.records, { registry, spoolMaxAgeMs, weights });
@@ -109,15 +112,7 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
     const outcome = conclude(admitted, asked.value, memory, weights, clock.nowMs());
     const inserted = await untilDone('insert', () => insertRows(outcome, store, clock), logger, signal);
     if (inserted === null) return;
-    const committed = await untilDone('commit', () => subscription.commit(batch), logger, signal);
-    if (committed === null) return;
-    if (!committed.value.ok) {
-      // The one who has the records now will come to the same rows.
-      memory.forget();
-      figures.fenced();
-      logger.info({ records: batch.records.length }, 'aggregator.batch.fenced');
-      return;
-    }
+    if (!(await commit(batch, parts))) return;
     await untilDone('publish', () => publishStates(outcome, table, memory), logger, signal);
     if (batch.skipped > 0) {
       figures.skipped(batch.skipped);
@@ -127,12 +122,30 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
     figures.remembered(memory.size);
   }
 
+  /** False when others have the batch now, or nobody knows: what was not committed is read and comes to the same rows again. */
+  async function commit(batch: LogBatch, parts: Parts): Promise<boolean> {
+    try {
+      const committed = await parts.subscription.commit(batch);
+      if (committed.ok) return true;
+      figures.fenced();
+      logger.info({ records: batch.records.length }, 'aggregator.batch.fenced');
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      logger.warn({ code: error.code, reason: error.message }, 'aggregator.commit.failed');
+      await parts.subscription.close();
+      const again = await untilDone('subscribe', subscribe, logger, parts.stopping.signal);
+      if (again !== null) parts.subscription = again.value;
+    }
+    parts.memory.forget();
+    return false;
+  }
+
   async function stop(): Promise<void> {
-    const parts = running;
+    if (running === null) return;
+    const { parts, loop } = running;
     running = null;
-    if (parts === null) return;
     parts.stopping.abort();
-    await parts.loop;
+    await loop;
     await parts.subscription.close();
     parts.registry.close();
     parts.memory.close();
@@ -140,5 +153,5 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
     await parts.resources.close();
   }
 
-  return { start, stop, caughtUp: async () => running?.subscription.caughtUp() ?? false };
+  return { start, stop, caughtUp: async () => running?.parts.subscription.caughtUp() ?? false };
 }

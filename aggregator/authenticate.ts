@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { sealIsValid } from '../core/seal.ts';
 import type { Decoded } from './decode.ts';
 import type { Registry } from './registry.ts';
@@ -31,7 +31,7 @@ export function authenticate(decoded: Decoded, registry: Registry, spoolMaxAgeMs
 
 /** First 16 characters of the base64url SHA-256: 96 bits. */
 export function hashOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('base64url').slice(0, 16);
+  return digest('sha256', bytes, 'base64url').slice(0, 16);
 }
 
 function clockDetail(ts: number, aheadMs: number, spoolMaxAgeMs: number): string {

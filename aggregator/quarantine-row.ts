@@ -1,5 +1,6 @@
 import type { QuarantineRow } from '../core/model/rows.ts';
 import { hashOf } from './authenticate.ts';
+import { laneOf } from './report-row.ts';
 import type { Refused } from './step.ts';
 
 const SAMPLE_BYTES = 4096;
@@ -10,7 +11,7 @@ export function quarantineRow({ record, refusal }: Refused): QuarantineRow {
     site: record.key.slice(0, 63),
     received_at: record.appendedAtMs,
     record_hash: hashOf(record.value),
-    lane: record.topic === 'reports' ? 'live' : 'backfill',
+    lane: laneOf(record),
     reason: refusal.reason,
     detail: refusal.detail.slice(0, 500),
     boot: refusal.claim?.boot ?? '',

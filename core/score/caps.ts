@@ -1,4 +1,4 @@
-import type { Report } from '../model/report.ts';
+import type { Link, Report } from '../model/report.ts';
 
 /** What a site in a state that no mean may hide scores at most. */
 export const CAP = 39;
@@ -7,16 +7,17 @@ export const PROBE_CAP = 75;
 
 /** Why the score can't be above 39, in words; empty when it can. */
 export function caps(report: Report): string[] {
-  return [linksCap(report), nodesCap(report), workloadsCap(report), criticalCap(report)].filter(
-    (reason) => reason !== null,
-  );
+  const reasons: string[] = [];
+  for (const reason of [linksCap(report), nodesCap(report), workloadsCap(report), criticalCap(report)])
+    if (reason !== null) reasons.push(reason);
+  return reasons;
 }
 
 /** The hub's own link doesn't keep a site connected whose peers are all gone. */
 function linksCap({ links = [] }: Report): string | null {
-  const peers = links.filter((link) => link.protocol !== 'hub');
-  const judged = peers.length > 0 ? peers : links;
-  return judged.length > 0 && judged.every((link) => !link.up) ? 'all links are down' : null;
+  const hasPeers = links.some((link) => link.protocol !== 'hub');
+  const isJudged = (link: Link) => !hasPeers || link.protocol !== 'hub';
+  return links.length > 0 && !links.some((link) => link.up && isJudged(link)) ? 'all links are down' : null;
 }
 
 function nodesCap({ nodes }: Report): string | null {

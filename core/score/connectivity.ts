@@ -1,8 +1,8 @@
 import type { Link, Report } from '../model/report.ts';
-import { type Loss, loss, percent, ramp, share } from './loss.ts';
+import { type Loss, lose, percent, ramp, share } from './loss.ts';
 
-/** Points that a link which is down costs a site of `links` links: all of them alone, a third of them together with eight. */
-export function pointsOfLink(links: number): number {
+/** Points that a link which is down costs a site of `links` links: all of them alone, a quarter of them together with seven. */
+function pointsOfLink(links: number): number {
   return Math.max(100 / links, 70 / Math.sqrt(links));
 }
 
@@ -10,47 +10,44 @@ export function pointsOfLink(links: number): number {
 export function connectivity(report: Report): Loss[] | null {
   const links = report.links ?? [];
   if (links.length === 0) return null;
+  const losses: Loss[] = [];
   const most = pointsOfLink(links.length);
-  const losses = links.flatMap((link) => linkLosses(link, most));
+  for (const link of links) loseLink(losses, link, most);
   const missed = () => `${report.missed} of the last 30 collections made no report`;
-  losses.push(...loss('reports-missed', '', Math.min(40, report.missed * 2), missed));
+  lose(losses, 'reports-missed', '', Math.min(40, report.missed * 2), missed);
   return losses;
 }
 
 /** All that is wrong with one link never costs more than its being down. */
-function linkLosses(link: Link, most: number): Loss[] {
-  if (!link.up)
-    return loss(
-      'link-down',
-      link.name,
-      most,
-      () => `down: ${link.lastError ?? 'every attempt failed'} (${link.target})`,
-    );
-  const { requests, losses, errors } = link.window;
-  const lost = share(losses, requests);
-  const failed = share(errors, requests);
-  const late = lateness(link);
+function loseLink(losses: Loss[], link: Link, most: number): void {
+  if (!link.up) {
+    const why = () => `down: ${link.lastError ?? 'every attempt failed'} (${link.target})`;
+    lose(losses, 'link-down', link.name, most, why);
+    return;
+  }
   let left = Math.round(most);
-  const found = [
-    ...loss(
+  const take = (id: string, points: number, observed: () => string) => {
+    if (points < 0.5 || left === 0) return;
+    const taken = Math.min(Math.round(points), left);
+    left -= taken;
+    lose(losses, id, link.name, taken, observed);
+  };
+  const { requests, losses: lost, errors } = link.window;
+  if (lost > 0) {
+    const ratio = share(lost, requests);
+    take(
       'link-loss',
-      link.name,
-      most * rootOf(lost),
-      () => `${percent(lost)} of requests lost (${losses} of ${requests})`,
-    ),
-    ...loss(
-      'link-errors',
-      link.name,
-      most * 0.8 * rootOf(failed),
-      () => `${percent(failed)} of requests answered with an error (${errors} of ${requests})`,
-    ),
-    ...(late === null ? [] : loss('link-latency', link.name, most * late.part, () => late.observed)),
-  ];
-  return found.flatMap((one) => {
-    const points = Math.min(one.points, left);
-    left -= points;
-    return points < 1 ? [] : [{ ...one, points }];
-  });
+      most * rootOf(ratio),
+      () => `${percent(ratio)} of requests lost (${lost} of ${requests})`,
+    );
+  }
+  if (errors > 0) {
+    const ratio = share(errors, requests);
+    const observed = () => `${percent(ratio)} of requests answered with an error (${errors} of ${requests})`;
+    take('link-errors', most * 0.8 * rootOf(ratio), observed);
+  }
+  const late = lateness(link);
+  if (late !== null) take('link-latency', most * late.part, () => late.observed);
 }
 
 /** 1.25 √ratio, at most 1: a few per cent hurt already, and at two thirds a link is as good as down. */

@@ -2,11 +2,18 @@
 export type Loss = { id: string; subject: string; points: number; observed: string };
 
 /**
- * Points are whole numbers, so that what is explained adds up to what is shown. Under half a point is no penalty.
+ * Adds a loss. Points are whole numbers, so that what is explained adds up to what is shown; under half a point is no
+ * penalty, and then nothing is put into words.
  */
-export function loss(id: string, subject: string, points: number, observed: () => string): Loss[] {
-  const whole = Math.round(Math.min(100, points));
-  return whole < 1 ? [] : [{ id, subject, points: whole, observed: observed() }];
+export function lose(
+  losses: Loss[],
+  id: string,
+  subject: string,
+  points: number,
+  observed: () => string,
+): void {
+  if (points < 0.5) return;
+  losses.push({ id, subject, points: Math.round(Math.min(100, points)), observed: observed() });
 }
 
 /** 0 up to `from`, 1 from `to` on, linear between. */

@@ -35,7 +35,8 @@ export function scoreReport(report: Report, weights: Weights = DEFAULT_WEIGHTS):
     let points = 0;
     for (const one of found) {
       points += one.points;
-      losses.push({ component, ...one });
+      const { id, subject, observed } = one;
+      losses.push({ component, id, subject, points: one.points, observed });
     }
     components[component] = Math.max(0, 100 - points);
   }

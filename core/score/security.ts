@@ -1,30 +1,28 @@
 import type { Report } from '../model/report.ts';
-import { type Loss, loss, ramp } from './loss.ts';
+import { type Loss, lose, ramp } from './loss.ts';
 
 /** Null when nobody looks at the site's security. */
 export function security({ security: seen }: Report): Loss[] | null {
   if (seen === undefined) return null;
-  const days = seen.credentialsExpireInDays;
-  return [
-    // While a rollout is on its way, what is live differs from what is wanted as a matter of course.
-    ...(seen.rolloutInProgress
-      ? []
-      : loss('drift', '', firstAndFurther(seen.drifted, 25, 5, 50), () => `${seen.drifted} objects drifted`)),
-    ...loss(
-      'refused-generations',
-      '',
-      firstAndFurther(seen.refusedGenerations, 30, 10, 60),
-      () => `${seen.refusedGenerations} generations failed or were refused`,
-    ),
-    ...loss(
-      'unexpected-denies',
-      '',
-      seen.unexpectedDenies < 1 ? 0 : Math.min(60, 15 + 10 * Math.log10(seen.unexpectedDenies)),
-      () => `${seen.unexpectedDenies} connections denied that were accepted before`,
-    ),
-    ...(days === undefined ? [] : loss('credentials-expiry', '', expiryPoints(days), () => expiryText(days))),
-    ...loss('findings', '', firstAndFurther(seen.findings, 8, 4, 40), () => `${seen.findings} open findings`),
-  ];
+  const losses: Loss[] = [];
+  const { drifted, refusedGenerations, unexpectedDenies, findings, credentialsExpireInDays: days } = seen;
+  // While a rollout is on its way, what is live differs from what is wanted as a matter of course.
+  const drift = seen.rolloutInProgress ? 0 : firstAndFurther(drifted, 25, 5, 50);
+  lose(losses, 'drift', '', drift, () => `${drifted} objects drifted`);
+  const refused = firstAndFurther(refusedGenerations, 30, 10, 60);
+  lose(
+    losses,
+    'refused-generations',
+    '',
+    refused,
+    () => `${refusedGenerations} generations failed or were refused`,
+  );
+  const denied = unexpectedDenies < 1 ? 0 : Math.min(60, 15 + 10 * Math.log10(unexpectedDenies));
+  const denies = () => `${unexpectedDenies} connections denied that were accepted before`;
+  lose(losses, 'unexpected-denies', '', denied, denies);
+  if (days !== undefined) lose(losses, 'credentials-expiry', '', expiryPoints(days), () => expiryText(days));
+  lose(losses, 'findings', '', firstAndFurther(findings, 8, 4, 40), () => `${findings} open findings`);
+  return losses;
 }
 
 function firstAndFurther(count: number, first: number, further: number, most: number): number {
