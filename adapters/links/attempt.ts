@@ -1,7 +1,7 @@
 import { type ClientRequest, request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent, request as httpsRequest } from 'node:https';
 import { connect, isIP, type LookupFunction } from 'node:net';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import type { LinkTarget } from '../../core/link-target.ts';
 import type { Attempt } from '../../core/link-window.ts';
 import type { Clock } from '../../core/ports/clock.ts';
@@ -32,8 +32,11 @@ const WORDS: Readonly<Record<string, string>> = {
 export type TryLink = (signal: AbortSignal) => Promise<Attempt>;
 
 export function createTry(target: LinkTarget, timeouts: Timeouts, clock: Clock, lookUp: LookUp): TryLink {
-  // Made once: loading the roots costs more than the rest of an attempt.
-  const secureContext = target.url.protocol === 'https:' ? createSecureContext() : null;
+  // Made once, since loading the roots costs more than the rest of an attempt; it keeps neither connection nor session.
+  const agent =
+    target.url.protocol === 'https:'
+      ? new Agent({ secureContext: createSecureContext(), keepAlive: false, maxCachedSessions: 0 })
+      : null;
   return async (signal) => {
     const startedMs = clock.monoMs();
     const found = await Promise.race([lookUp(target.host), expiry(timeouts.connectMs)]);
@@ -41,7 +44,7 @@ export function createTry(target: LinkTarget, timeouts: Timeouts, clock: Clock, 
     const left = { ...timeouts, connectMs: Math.max(1, timeouts.connectMs - (clock.monoMs() - startedMs)) };
     const answered = await (target.protocol === 'tcp'
       ? tryTcp(target, found.address, left, signal)
-      : tryHttp(target, found.address, left, secureContext, signal));
+      : tryHttp(target, found.address, left, agent, signal));
     return answered ?? { outcome: 'answer', latencyMs: clock.monoMs() - startedMs };
   };
 }
@@ -79,13 +82,12 @@ function tryHttp(
   target: LinkTarget,
   address: string,
   timeouts: Timeouts,
-  secureContext: SecureContext | null,
+  agent: Agent | null,
   signal: AbortSignal,
 ): Promise<Failure> {
   return new Promise((resolve) => {
     let isConnected = false;
     const options = {
-      agent: false,
       signal,
       headers: { 'user-agent': 'plumbline', accept: '*/*' },
       lookup: fixedLookup(address),
@@ -94,9 +96,9 @@ function tryHttp(
       }),
     };
     const request: ClientRequest =
-      secureContext === null
-        ? httpRequest(target.url, options)
-        : httpsRequest(target.url, { ...options, secureContext });
+      agent === null
+        ? httpRequest(target.url, { ...options, agent: false })
+        : httpsRequest(target.url, { ...options, agent });
     let timer = setTimeout(
       () => finish({ outcome: 'loss', why: `no connection within ${Math.round(timeouts.connectMs)} ms` }),
       timeouts.connectMs,
