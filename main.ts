@@ -2,6 +2,8 @@ import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { join as joinHub } from './adapters/gateway/join.ts';
 import { createGatewayUplink } from './adapters/gateway/uplink.ts';
+import { findConnection } from './cli/connection.ts';
+import { Refusal } from './cli/exit.ts';
 import { buildProgram, runProgram } from './cli/program.ts';
 import { colourWanted, describeSettings, type LoadedConfig, loadConfig, type SettingName } from './config.ts';
 import { systemClock } from './core/ports/clock.ts';
@@ -96,6 +98,13 @@ async function config({ sources }: LoadedConfig): Promise<void> {
     process.stdout.write(`${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`);
 }
 
+/** For a command that ends by itself: the first SIGINT or SIGTERM asks it to, the second one ends the process. */
+function untilStopped(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort());
+  return controller.signal;
+}
+
 function addRole(
   program: Command,
   name: string,
@@ -152,7 +161,20 @@ async function main(): Promise<void> {
     [...new Set([...HUB_FLAGS, ...SITE_FLAGS])],
     config,
   );
-  addSimulateCommand(program, { env, joinHub, createGatewayUplink, clock: systemClock, version });
+  addSimulateCommand(program, {
+    findHub: (flags) => findConnection(flags, env),
+    join: joinHub,
+    createGatewayUplink,
+    clock: systemClock,
+    logger: pino({ level: 'error' }, pino.destination(2)),
+    version,
+    out: process.stdout,
+    err: process.stderr,
+    untilStopped,
+    fail: (exitCode, message) => {
+      throw new Refusal(exitCode, message);
+    },
+  });
   process.exitCode = await runProgram(program, process.argv.slice(2), process.stderr);
 }
 

@@ -34,8 +34,8 @@ export type SimulateDeps = {
   version: string;
   out: NodeJS.WritableStream;
   err: NodeJS.WritableStream;
-  /** Ends the run; whoever makes the process aborts it on SIGINT and SIGTERM. */
-  signal: AbortSignal;
+  /** Called when the run begins; aborts when whoever runs this wants it to end (SIGINT, SIGTERM). */
+  untilStopped: () => AbortSignal;
   /** Ends the command with a code (1 the hub said no, 3 no hub answers) and a line for a person. */
   fail: (exitCode: 1 | 3, message: string) => never;
 };
@@ -66,7 +66,7 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
 }
 
 async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): Promise<void> {
-  const { clock, logger, version, out, err, signal } = deps;
+  const { clock, logger, version, out, err } = deps;
   const invitations = openInvitations(hub);
   const runId = `sim-${options.seed}-${clock.nowMs().toString(36)}`;
   try {
@@ -84,7 +84,7 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
       clock,
       logger,
       version,
-      signal,
+      signal: deps.untilStopped(),
       onProgress: (progress) =>
         err.write(
           'stats' in progress
