@@ -47,7 +47,7 @@ function parse(json: Uint8Array): Step<unknown> {
 }
 
 function refuseShape(said: unknown): Refusal {
-  const claim = position.Check(said) ? { boot: said.boot, seq: said.seq } : null;
+  const claim = position.Check(said) ? said : null;
   if (typeof said === 'object' && said !== null && 'v' in said && said.v !== 1)
     return refuse(
       'version',

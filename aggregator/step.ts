@@ -26,7 +26,7 @@ export type Refusal = {
 export type Step<T> = { ok: true; value: T } | Refusal;
 
 export function refuse(reason: QuarantineReason, detail: string, claim: Refusal['claim'] = null): Refusal {
-  return { ok: false, reason, detail, claim };
+  return { ok: false, reason, detail, claim: claim && { boot: claim.boot, seq: claim.seq } };
 }
 
 /** A record that was refused, with why. */
