@@ -1,0 +1,200 @@
+/** Control on real parts (SQLite, chDB) under a clock that stands still until told. */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openStore } from '../../adapters/clickhouse/open.ts';
+import { openSqlite } from '../../adapters/sqlite/open.ts';
+import type { Hearing } from '../../core/freshness.ts';
+import type { Command, Resource } from '../../core/model/resource.ts';
+import type { SiteState } from '../../core/model/site-state.ts';
+import { sha256 } from '../../core/seal.ts';
+import { type Control, createControl } from '../../policy/control.ts';
+
+export const NOON = Date.UTC(2026, 0, 15, 12);
+export const HOUR_MS = 3_600_000;
+export const secretHash = (secret: string) => sha256(secret).toString('hex');
+
+export const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const metrics = { counter: () => () => {}, gauge: () => () => {}, histogram: () => () => {} };
+
+export function standingClock(startMs = NOON) {
+  let ms = startMs;
+  return {
+    nowMs: () => ms,
+    monoMs: () => ms - startMs,
+    advance(byMs: number) {
+      ms += byMs;
+    },
+  };
+}
+
+export async function until<T>(what: string, look: () => Promise<T | false> | T | false): Promise<T> {
+  const deadline = performance.now() + 15_000;
+  for (;;) {
+    const found = await look();
+    if (found !== false) return found;
+    if (performance.now() > deadline) throw new Error(`not within 15 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+export function siteState(site: string, receivedAtMs: number, part: Partial<SiteState> = {}): SiteState {
+  return {
+    site,
+    kind: 'host',
+    boot: '00000001-0a1b2c3d',
+    seq: 1,
+    payloadHash: 'x',
+    ts: receivedAtMs,
+    receivedAtMs,
+    intervalMs: 10_000,
+    clockOffsetMs: 0,
+    version: '0.1.0',
+    score: 100,
+    shown: 100,
+    caps: [],
+    components: { connectivity: 100 },
+    penalties: [],
+    cpu: 0.1,
+    memory: 0.2,
+    disk: 0.3,
+    links: { total: 1, up: 1 },
+    probesFailingSinceMs: null,
+    probesLostAtMs: null,
+    discovered: {},
+    ...part,
+  };
+}
+
+export function command(wanted: Command['do'], id: string = randomUUID(), atMs = NOON): Command {
+  return { id, by: 'ada', atMs, do: wanted };
+}
+
+export function virtualSite(name: string, selector: string): Command['do'] {
+  return {
+    verb: 'apply',
+    document: { apiVersion: 'plumbline.io/v1', kind: 'VirtualSite', metadata: { name }, spec: { selector } },
+  };
+}
+
+export function newSite(site: string, labels: Record<string, string> = {}, part: object = {}): Command['do'] {
+  return {
+    verb: 'site.add',
+    site,
+    labels,
+    joinSecretHash: secretHash('s3cret'),
+    joinExpiresAtMs: NOON + HOUR_MS,
+    renew: false,
+    ...part,
+  };
+}
+
+export async function openParts() {
+  const dir = await mkdtemp(join(tmpdir(), 'plumbline-control-'));
+  const clock = standingClock();
+  const { log, table } = openSqlite({
+    dir,
+    partitions: 2,
+    retentionMs: 24 * HOUR_MS,
+    retentionBytes: 1e9,
+    logger: quiet,
+    clock,
+  });
+  const store = openStore({ path: join(dir, 'store') }, { logger: quiet });
+  await log.start();
+  await table.start();
+  await store.start();
+  const resources = await table.view('resources');
+  const controls: Control[] = [];
+  const counted: { minutesThroughMs: number; dirtyThroughMs: number }[] = [];
+  const backfilled: string[] = [];
+  const hearing: Hearing = { sinceMs: NOON, caughtUp: true };
+
+  const parts = {
+    clock,
+    log,
+    table,
+    store,
+    hearing,
+    counted,
+    backfilled,
+    async control(part: Partial<Parameters<typeof createControl>[0]> = {}) {
+      const control = createControl({
+        log,
+        table,
+        store,
+        census: {
+          async count(from, nowMs) {
+            counted.push(from);
+            return { minutesThroughMs: Math.floor(nowMs / 60_000) * 60_000, dirtyThroughMs: nowMs };
+          },
+          async backfillVirtualSite(name) {
+            backfilled.push(name);
+          },
+        },
+        clock,
+        logger: quiet,
+        metrics,
+        hearing: () => hearing,
+        tickMs: 10,
+        ...part,
+      });
+      controls.push(control);
+      await control.start();
+      return control;
+    },
+    async send(...commands: Command[]) {
+      await log.append(
+        'commands',
+        commands.map((one) => ({ key: 'one', value: Buffer.from(JSON.stringify(one)) })),
+      );
+    },
+    resource(kind: Resource['kind'], name: string) {
+      const value = resources.get(`${kind}/${name}`);
+      return value === undefined ? undefined : JSON.parse(Buffer.from(value).toString('utf8'));
+    },
+    results() {
+      return [...resources.entries()].filter(([key]) => key.startsWith('CommandResult/')).length;
+    },
+    /** Carries a command out and gives its result. */
+    async ask(wanted: Command['do'], id?: string) {
+      const one = command(wanted, id);
+      await parts.send(one);
+      return until(
+        `a result of ${wanted.verb}`,
+        () => parts.resource('CommandResult', one.id)?.spec ?? false,
+      );
+    },
+    async say(...states: SiteState[]) {
+      await table.write(
+        'state',
+        states.map((state) => ({ key: state.site, value: Buffer.from(JSON.stringify(state)) })),
+      );
+    },
+    events(kind: string) {
+      return store.query<{ id: string; at: number; site: string; message: string; by: string }>(
+        'SELECT id, toUnixTimestamp64Milli(at) AS at, site, message, by FROM plumbline.event FINAL WHERE kind = {kind:String} ORDER BY at, id',
+        { kind },
+      );
+    },
+    memberships(name: string) {
+      return store.query<{ site: string; from: number; to: number }>(
+        `SELECT site, toUnixTimestamp64Milli(from_at) AS from, toUnixTimestamp64Milli(to_at) AS to
+         FROM plumbline.membership FINAL WHERE virtual_site = {name:String} AND to_at > from_at ORDER BY site, from`,
+        { name },
+      );
+    },
+    async close() {
+      for (const control of controls) await control.stop();
+      await resources.close();
+      await store.stop();
+      await table.stop();
+      await log.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  return parts;
+}
+
+export type Parts = Awaited<ReturnType<typeof openParts>>;
