@@ -4,7 +4,12 @@ import type { Logger } from '../../core/ports/logger.ts';
 export type KafkaOptions = { brokers: readonly string[]; prefix: string; logger: Logger };
 
 /** Some eight seconds in all: a broker that restarts is waited for, one that is gone is said to be. */
-const RETRY: RetryOptions = { retries: 8, initialRetryTime: 150, multiplier: 1.6, maxRetryTime: 2_000 };
+export const RETRY: RetryOptions = {
+  retries: 8,
+  initialRetryTime: 150,
+  multiplier: 1.6,
+  maxRetryTime: 2_000,
+};
 
 /**
  * A client of its own for each use: consumers of one client share their committed offsets by group, and a client that

@@ -1,14 +1,16 @@
 import type { Consumer } from 'kafkajs';
 import { alikeAssigner } from './assigner.ts';
-import { createClient, type KafkaOptions } from './client.ts';
+import { createClient, type KafkaOptions, RETRY } from './client.ts';
 import { messageOf } from './failure.ts';
 import { pause } from './pause.ts';
 import type { Partition, Place } from './reader.ts';
 
 const SESSION_TIMEOUT_MS = 10_000;
-const HEARTBEAT_MS = 500;
+const HEARTBEAT_MS = 1_000;
+/** Keeps its place in the group while a broker restarts: some thirty seconds of trying. */
+const RETRIES = 20;
 /** Longer than the client's own retries and a session together: then it does not recover by itself. */
-const STALLED_MS = 30_000;
+const STALLED_MS = 45_000;
 const RECREATE_MS = [100, 500, 2_000, 5_000] as const;
 
 export type Assignment = { memberId: string; partitions: readonly Partition[] };
@@ -33,6 +35,7 @@ export class Membership {
   #running: Promise<void> | null = null;
   #endTurn: (reason: string) => void = () => {};
   #lastSignMs = 0;
+  #commits = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -52,9 +55,12 @@ export class Membership {
   async commit(places: readonly Place[]): Promise<void> {
     const consumer = this.#consumer;
     if (consumer === null) throw new Error('not in the group now');
+    const before = this.#commits;
     await consumer.commitOffsets(
       places.map(({ topic, partition, offset }) => ({ topic, partition, offset: String(offset) })),
     );
+    // A consumer that was stopped meanwhile resolves without having committed.
+    if (this.#commits === before) throw new Error('stopped before it committed');
   }
 
   async #run(): Promise<void> {
@@ -101,7 +107,7 @@ export class Membership {
       heartbeatInterval: HEARTBEAT_MS,
       maxWaitTimeInMs: HEARTBEAT_MS,
       // A crash ends the turn: one way to begin again, and it is ours.
-      retry: { restartOnFailure: async () => false },
+      retry: { ...RETRY, retries: RETRIES, restartOnFailure: async () => false },
     });
   }
 
@@ -111,6 +117,9 @@ export class Membership {
       this.#lastSignMs = performance.now();
     };
     consumer.on(consumer.events.HEARTBEAT, alive);
+    consumer.on(consumer.events.COMMIT_OFFSETS, () => {
+      this.#commits += 1;
+    });
     consumer.on(consumer.events.CRASH, ({ payload }) => this.#endTurn(payload.error.message));
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       alive();

@@ -27,7 +27,8 @@ export class KafkaOwner implements TableOwner {
   }
 
   static async claim(role: string, kafka: KafkaOptions): Promise<KafkaOwner> {
-    const producer = createClient(kafka, { initialRetryTime: 20, retries: 14 }).producer({
+    // The broker asks to come again while it still ends the last transaction: soon, then less and less often.
+    const producer = createClient(kafka, { initialRetryTime: 5, retries: 18 }).producer({
       createPartitioner: Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,
       transactionalId: topicName(kafka.prefix, `owner.${role}`),

@@ -6,7 +6,7 @@ import type { Reader } from './reader.ts';
 
 /** Fetching stops while this much waits to be handed out; one fetch a broker may come on top. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
-const FETCH_WAIT_MS = 500;
+const FETCH_WAIT_MS = 1_000;
 const BACKOFF_MS = [100, 300, 1_000, 2_000] as const;
 
 type PumpOptions = { group: string; reader: Reader; claims: Claims; logger: Logger; onRecords: () => void };

@@ -1,8 +1,10 @@
-import type { Admin, ITopicConfig } from 'kafkajs';
-import { ConfigResourceTypes } from 'kafkajs';
+import kafkajs, { type Admin, type ITopicConfig } from 'kafkajs';
 import { TOPICS, type TopicName } from '../../core/ports/log.ts';
 import { TABLES } from '../../core/ports/table.ts';
 import { createClient, type KafkaOptions } from './client.ts';
+
+// Not among the names that Node finds in the library's exports.
+const { TOPIC } = kafkajs.ConfigResourceTypes;
 
 const COMMANDS_KEEP_MS = 7 * 24 * 3_600_000;
 
@@ -62,7 +64,7 @@ function wantedTopics(prefix: string, settings: TopicSettings): ITopicConfig[] {
 async function alignSettings(admin: Admin, wanted: readonly ITopicConfig[]): Promise<void> {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    resources: wanted.map(({ topic }) => ({ type: ConfigResourceTypes.TOPIC, name: topic })),
+    resources: wanted.map(({ topic }) => ({ type: TOPIC, name: topic })),
   });
   const differing = wanted.filter(({ topic, configEntries = [] }) => {
     const found = resources.find(({ resourceName }) => resourceName === topic)?.configEntries ?? [];
@@ -74,7 +76,7 @@ async function alignSettings(admin: Admin, wanted: readonly ITopicConfig[]): Pro
   await admin.alterConfigs({
     validateOnly: false,
     resources: differing.map(({ topic, configEntries = [] }) => ({
-      type: ConfigResourceTypes.TOPIC,
+      type: TOPIC,
       name: topic,
       configEntries,
     })),
