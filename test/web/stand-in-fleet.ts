@@ -149,7 +149,12 @@ function ledgerOf(site: SiteView): Ledger {
 }
 
 function madeUpReport(site: SiteView, nowMs: number): Report {
-  const link = (name: string, lost: number, p50Ms: number, budgetMs?: number): NonNullable<Report['links']>[0] => ({
+  const link = (
+    name: string,
+    lost: number,
+    p50Ms: number,
+    budgetMs?: number,
+  ): NonNullable<Report['links']>[0] => ({
     name,
     protocol: name === 'hub' ? 'hub' : 'http',
     target: `https://${name}.example:443`,

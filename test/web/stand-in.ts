@@ -198,7 +198,8 @@ export class StandIn {
       response.writeHead(status, { 'content-type': 'application/json' });
       response.end(body === null ? '' : JSON.stringify(body));
     };
-    const refuse = (code: 'unauthorized' | 'not-found') => json(code === 'not-found' ? 404 : 401, problem(code, code));
+    const refuse = (code: 'unauthorized' | 'not-found') =>
+      json(code === 'not-found' ? 404 : 401, problem(code, code));
     if (!url.pathname.startsWith('/api/')) return this.#serveFile(url.pathname, response);
     if (this.away) return void request.socket.destroy();
     const path = url.pathname.replace('/api/v1/', '');

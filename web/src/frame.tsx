@@ -86,7 +86,7 @@ function SignedIn({ feed, state, route }: { feed: Feed; state: FeedState; route:
         </button>
         <button
           type="button"
-          class="quiet"
+          class="quiet sign-out"
           onClick={async () => {
             await signOut();
             feed.stop();

@@ -2,6 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { FleetEvent } from '../../../core/model/event.ts';
 import { EventList } from '../events/list.tsx';
 import { getEvents } from '../hub.ts';
+import { follow } from '../route.ts';
 import { Panel } from './panel.tsx';
 
 const NEWEST = 8;
@@ -26,7 +27,15 @@ export function RecentEvents({ id }: { id: string }) {
     };
   }, [id]);
   return (
-    <Panel title="Recent events">
+    <Panel
+      title="Recent events"
+      shape="tall"
+      aside={
+        <a href={`/events?site=${id}`} onClick={follow}>
+          All events
+        </a>
+      }
+    >
       {trouble !== null && <p class="trouble-text">{trouble}</p>}
       {events !== null &&
         (events.length === 0 ? <p class="muted">None.</p> : <EventList events={events} withSite={false} />)}

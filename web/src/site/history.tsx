@@ -40,7 +40,7 @@ export function History({ id }: { id: string }) {
     };
   }, [id, range]);
   return (
-    <Panel title="History" wide aside={<Ranges range={range} onRange={setRange} />}>
+    <Panel title="History" shape="wide" aside={<Ranges range={range} onRange={setRange} />}>
       {trouble !== null && <p class="trouble-text">{trouble}</p>}
       {shown !== null && <Charts {...shown} />}
     </Panel>

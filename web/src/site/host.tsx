@@ -90,7 +90,7 @@ function Gauge({
 }) {
   return (
     <div>
-      <dt>{name}</dt>
+      <dt title={name}>{name}</dt>
       <dd>
         <Utilisation ratio={ratio} />
         <span class="muted gauge-words">{children}</span>

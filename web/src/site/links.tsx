@@ -7,7 +7,7 @@ import { Panel, ScrollingTable } from './panel.tsx';
 export function LinksTable({ links }: { links: readonly Link[] }) {
   const sorted = links.toSorted((a, b) => Number(a.up) - Number(b.up) || (a.name < b.name ? -1 : 1));
   return (
-    <Panel title="Links" wide aside={<span class="muted">newest 60 s at most</span>}>
+    <Panel title="Links" shape="wide" aside={<span class="muted">newest 60 s at most</span>}>
       <ScrollingTable label="Links">
         <thead>
           <tr>

@@ -4,7 +4,7 @@ import type { SiteDetail } from '../hub.ts';
 import type { FeedState } from '../live/feed.ts';
 import { useNowMs } from '../live/use-feed.ts';
 import { Age } from '../moment.tsx';
-import { follow, goBack } from '../route.ts';
+import { goBack } from '../route.ts';
 import { useShortcuts } from '../shortcuts.tsx';
 import { SimulatedBadge, StateMark } from '../state-mark.tsx';
 import { RecentEvents } from './events.tsx';
@@ -95,11 +95,6 @@ function Detail({ detail, nowMs, stale }: { detail: SiteDetail; nowMs: number; s
         <RecentEvents id={site.id} />
         <Identity detail={detail} />
       </div>
-      <p>
-        <a href={`/events?site=${site.id}`} onClick={follow}>
-          All events of {site.id}
-        </a>
-      </p>
     </>
   );
 }

@@ -1,21 +1,21 @@
 import type { ComponentChildren } from 'preact';
 import { useId } from 'preact/hooks';
 
-/** A titled part of a site's page. `wide` takes the whole width. */
+/** A titled part of a site's page. `wide` takes the whole width, `tall` the height of two beside it. */
 export function Panel({
   title,
-  wide = false,
+  shape = 'half',
   aside,
   children,
 }: {
   title: string;
-  wide?: boolean;
+  shape?: 'half' | 'tall' | 'wide';
   aside?: ComponentChildren;
   children: ComponentChildren;
 }) {
   const id = useId();
   return (
-    <section class={wide ? 'panel wide' : 'panel'} aria-labelledby={id}>
+    <section class={`panel ${shape}`} aria-labelledby={id}>
       <div class="panel-head">
         <h2 id={id}>{title}</h2>
         {aside}

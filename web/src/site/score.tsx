@@ -7,7 +7,7 @@ import { Panel } from './panel.tsx';
 export function ScoreArithmetic({ explanation, nowMs }: { explanation: ScoreExplanation; nowMs: number }) {
   const { components, arithmetic, caps, score, shown } = explanation;
   return (
-    <Panel title="Score" wide>
+    <Panel title="Score" shape="wide">
       {components.length === 0 ? (
         <p class="muted">Nothing was observed that could be scored.</p>
       ) : (

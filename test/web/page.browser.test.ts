@@ -1,0 +1,153 @@
+import type { Page } from 'playwright-core';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { SiteView } from '../../core/model/view.ts';
+import { axeFindings, Browser, DESKTOP, PHONE, picture } from './browser.ts';
+import { pageSuite } from './page-suite.ts';
+import { StandIn } from './stand-in.ts';
+
+pageSuite('stand-in', async () => {
+  const standIn = new StandIn(40);
+  await standIn.start();
+  const site = standIn.sites.find((one) => one.state === 'orange')?.id ?? '';
+  return {
+    url: standIn.url,
+    signInUrl: standIn.signInUrl,
+    token: standIn.token,
+    site,
+    stop: () => standIn.stop(),
+  };
+});
+
+describe('the page when things go wrong, on a stand-in for the hub', () => {
+  let standIn: StandIn;
+  let browser: Browser;
+  let page: Page;
+  const phase = () => page.locator('html').getAttribute('data-phase');
+
+  async function open(amount: number, screen = DESKTOP): Promise<void> {
+    standIn = new StandIn(amount);
+    await standIn.start();
+    page = await browser.page(screen);
+    await page.goto(standIn.signInUrl);
+    await expect.poll(phase).toBe('live');
+  }
+  beforeEach(async () => {
+    browser = await Browser.launch();
+  });
+  afterEach(async () => {
+    await browser.close();
+    await standIn.stop();
+  });
+
+  test('3,000 sites: few rows exist, the last is reached, and a change is seen within a second', async () => {
+    await open(3000);
+    await page.waitForSelector('.site-link');
+    expect(await page.locator('.site-link').count()).toBeLessThan(100);
+    expect(await page.locator('table.sites').getAttribute('aria-rowcount')).toBe('3001');
+    await page.evaluate('scrollTo(0, document.body.scrollHeight)');
+    await page.locator('tr[aria-rowindex="3001"]').waitFor();
+    await page.evaluate('scrollTo(0, 0)');
+    const worst = page.locator('tbody .site-link').first();
+    await worst.waitFor();
+    const id = await worst.textContent();
+    const [healthy] = standIn.sites.filter((site) => site.id === id);
+    if (healthy === undefined) throw new Error('the first row is none of the sites');
+    standIn.change([{ ...healthy, reason: 'something new' }]);
+    await page.getByText('something new').waitFor({ timeout: 1000 });
+    await picture(page, 'stand-in-3000');
+  });
+
+  test('a lost connection is said with the age of the data, nothing looks live, and it comes back by itself', async () => {
+    await open(12);
+    standIn.away = true;
+    standIn.drop();
+    const notice = page.locator('[data-notice=disconnected]');
+    await notice.waitFor();
+    expect(await notice.textContent()).toMatch(/as of \d\d:\d\d:\d\d, .* ago/);
+    expect(await page.locator('tbody .state').first().textContent()).toContain('was ');
+    expect(await page.locator('[data-announcer]').textContent()).toContain('Not connected');
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, 'stand-in-away');
+    standIn.away = false;
+    await expect.poll(phase, { timeout: 10_000 }).toBe('live');
+    await notice.waitFor({ state: 'detached' });
+  });
+
+  test('a version that was skipped is asked for again', async () => {
+    await open(12);
+    const [site] = standIn.sites;
+    if (site === undefined) throw new Error('no site');
+    const before = standIn.subscriptions.length;
+    standIn.change([{ ...site, reason: 'seen only after asking again' }], 3);
+    await page.getByText('seen only after asking again').waitFor();
+    expect(standIn.subscriptions.length).toBe(before + 1);
+  });
+
+  test('a filter goes to the hub and into the address, and half of one says where it is wrong', async () => {
+    await open(40);
+    await page.getByLabel('Filter').fill('env in (test');
+    await page.getByText(/^character/).waitFor();
+    expect(standIn.subscriptions).toEqual([{}]);
+    await page.getByLabel('Filter').fill('env in (test)');
+    await expect.poll(() => standIn.subscriptions.at(-1)).toEqual({ selector: 'env in (test)' });
+    const expected = standIn.sites.filter((site) => site.labels.env === 'test').length;
+    await expect.poll(() => page.locator('.site-link').count()).toBe(expected);
+    await page.reload();
+    await expect.poll(() => page.locator('.site-link').count()).toBe(expected);
+    await page.getByLabel('Filter').fill('no such thing');
+    await page.getByRole('button', { name: 'Show all sites' }).click();
+    await page.getByText('40 sites', { exact: true }).waitFor();
+  });
+
+  test('a state and a virtual site are switches, and add up', async () => {
+    await open(40);
+    await page.getByRole('button', { name: /Healthy/ }).click();
+    await page.getByRole('button', { name: /^prod/ }).click();
+    const expected = (site: SiteView) => site.state === 'green' && site.virtualSites.includes('prod');
+    await expect.poll(() => page.locator('.site-link').count()).toBe(standIn.sites.filter(expected).length);
+    expect(page.url()).toContain('/?vs=prod&state=green');
+  });
+
+  test('a hub that was blind says so once; one that catches up says that', async () => {
+    await open(12);
+    standIn.hub = {
+      ...standIn.hub,
+      caughtUp: false,
+      blind: { fromMs: Date.now() - 300_000, toMs: Date.now() - 200_000 },
+    };
+    await page.locator('[data-notice=blind]').getByText('1 min 40 s').waitFor();
+    await page.getByText('The hub is catching up.').waitFor();
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await page.locator('[data-notice=blind]').waitFor({ state: 'detached' });
+  });
+
+  test('a session that ends leads to the sign-in, and shows nothing of the fleet any more', async () => {
+    await open(12);
+    standIn.endSessions();
+    standIn.drop();
+    await page.getByLabel('Access token').waitFor();
+    expect(await page.locator('.site-link').count()).toBe(0);
+  });
+
+  test('an empty fleet says what to do next, also on a phone', async () => {
+    await open(0, PHONE);
+    standIn.virtualSites = [];
+    await page.getByText('plumbline site add jp-tokyo-1 --label env=test').waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    await picture(page, 'stand-in-empty-phone');
+  });
+
+  test('rows do not swap under the pointer', async () => {
+    await open(12);
+    const ids = () => page.locator('.site-link').allTextContents();
+    const before = await ids();
+    await page.locator('.site-link').nth(3).hover();
+    await page.mouse.move(600, 400);
+    const last = standIn.sites.find((site) => site.id === before.at(-1));
+    if (last === undefined) throw new Error('no last row');
+    standIn.change([{ ...last, state: 'red', score: 1, reason: 'now the worst of all' }]);
+    await page.getByText('now the worst of all').waitFor();
+    expect(await ids()).toEqual(before);
+    await expect.poll(async () => (await ids())[0], { timeout: 15_000 }).toBe(last.id);
+  });
+});
