@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Host, Link } from '../core/model/report.ts';
 import { Ledger, type ScoreExplanation, SiteDetail, type SiteView } from '../core/model/view.ts';
@@ -10,13 +10,8 @@ import { colorOf, type Paint, signText } from './sign.ts';
 import { kindText, labelsText } from './site-columns.ts';
 import { type Column, pad, plainText, renderTable } from './table.ts';
 
-/** What of a report is explained; whatever else a newer collector says is passed over. */
-const Observed = Type.Object({
-  host: Type.Optional(Host),
-  links: Type.Optional(Type.Array(Link)),
-  clockOffsetMs: Type.Optional(Type.Union([Type.Integer(), Type.Null()])),
-});
-const observed = Compile(Observed);
+const hostShape = Compile(Host);
+const linksShape = Compile(Type.Array(Link));
 const ledgerShape = Compile(Ledger);
 
 export function addExplainCommand(program: Command, context: CommandContext): void {
@@ -36,7 +31,8 @@ export function addExplainCommand(program: Command, context: CommandContext): vo
 
 function explain(detail: SiteDetail, { paint, terminal }: CommandRun): string[] {
   const nowMs = terminal.clock.nowMs();
-  const report = detail.report !== null && observed.Check(detail.report) ? detail.report : null;
+  // Each part by itself: one that a newer collector says otherwise is passed over alone.
+  const { host, links }: { host?: unknown; links?: unknown } = detail.report ?? {};
   const title = (text: string) => paint('1', text);
   return [
     ...headline(detail.site, nowMs, paint),
@@ -45,10 +41,10 @@ function explain(detail: SiteDetail, { paint, terminal }: CommandRun): string[] 
     ...scoreLines(detail.explanation, nowMs, paint),
     '',
     title('Links'),
-    ...linkLines(report?.links ?? [], paint),
+    ...linkLines(linksShape.Check(links) ? links : [], paint),
     '',
     title('Host'),
-    ...hostLines(report?.host),
+    ...hostLines(hostShape.Check(host) ? host : null),
     '',
     title('Reports'),
     ...ledgerLines(detail, paint),
@@ -114,8 +110,8 @@ function linkLines(links: readonly Link[], paint: Paint): string[] {
   return renderTable(columns, links, true);
 }
 
-function hostLines(host: Static<typeof Host> | undefined): string[] {
-  if (host === undefined) return ['  not observed'];
+function hostLines(host: Host | null): string[] {
+  if (host === null) return ['  not observed'];
   const { cpu, memory, swap, pressure, disks } = host;
   const used = (part: { totalBytes: number; utilization: number }) =>
     `${percent(part.utilization)} of ${bytes(part.totalBytes)}`;

@@ -31,6 +31,8 @@ function visit(schema: TSchema, value: unknown, pointer: string, faults: Fault[]
   if (Type.IsUnion(schema)) visitUnion(schema.anyOf, value, pointer, faults);
   else if (Type.IsLiteral(schema)) {
     if (value !== schema.const) choose([schema.const], value, add);
+  } else if (Type.IsEnum(schema)) {
+    if (!schema.enum.some((choice) => choice === value)) choose(schema.enum, value, add);
   } else if (Type.IsObject(schema)) {
     if (isRecord(value)) visitObject(schema, value, pointer, faults);
     else wrongType('a mapping', 'write its fields below it, indented by two spaces');
