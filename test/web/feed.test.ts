@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { LiveMessage, SiteView } from '../../core/model/view.ts';
-import { Feed, type FeedWorld, SILENCE_MS } from '../../web/src/live/feed.ts';
+import { Feed, type FeedWorld, SILENCE_MS, SNAPSHOT_MS } from '../../web/src/live/feed.ts';
 import { madeUpSites, rollupOf } from './stand-in-fleet.ts';
 
 const SITES = madeUpSites(3, 1, 0);
@@ -119,6 +119,22 @@ describe('the live feed', () => {
     expect(feed.state.phase).toBe('away');
     expect(feed.state.fleet?.sites.size).toBe(3);
     expect(feed.state.heardAtMs).toBe(1_000_000);
+  });
+
+  test('what can’t be applied does not keep the picture looking live', () => {
+    world.hears(snapshot(7));
+    for (let s = 0; s < SILENCE_MS / 1000; s++) {
+      world.hears(pulse(9));
+      world.pass(1000);
+    }
+    expect(feed.state.phase).toBe('away');
+  });
+
+  test('a snapshot may take its time, but not for ever', () => {
+    world.pass(SNAPSHOT_MS - 1);
+    expect(feed.state.phase).toBe('connecting');
+    world.pass(1);
+    expect(feed.state.phase).toBe('away');
   });
 
   test('it tries again ever more rarely, at most every 30 s, and from the start after a success', () => {

@@ -1,7 +1,7 @@
 /*
  * Keeps the page's picture of the fleet up to date over WebSocket /api/v1/live, for as long as the page is open.
  *
- * - A connection that is silent for longer than SILENCE_MS is taken for gone, whatever the browser believes of it.
+ * - A connection that is silent for longer than SILENCE_MS (SNAPSHOT_MS before its first picture) is taken for gone, whatever the browser believes of it.
  * - It is opened again with jittered backoff; what was known stays, marked as away, never shown as live.
  * - A delta that does not follow the version held is answered by subscribing again; at most once every RESYNC_MS.
  * - Everything from outside (socket, session, timers, randomness) is an argument.
@@ -11,6 +11,8 @@ import { afterMessage, type Fleet } from './fleet.ts';
 
 /** The hub sends something at least every 5 s. */
 export const SILENCE_MS = 12_000;
+/** A large fleet's snapshot over a poor line arrives as one message. */
+export const SNAPSHOT_MS = 60_000;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 const RESYNC_MS = 2_000;
@@ -120,24 +122,27 @@ export class Feed {
     const request: LiveRequest = { type: 'subscribe' };
     if (Object.keys(this.#filter).length > 0) request.filter = this.#filter;
     this.#awaitsSnapshot = true;
+    if (this.state.phase !== 'live') this.#watch();
     this.#socket?.send(JSON.stringify(request));
   }
 
   #receive(text: string): void {
     // The hub that serves this page wrote it, to the same shapes.
     const message: LiveMessage = JSON.parse(text);
-    this.#watch();
     if (message.type === 'error') {
+      // What was subscribed to before goes on.
+      this.#awaitsSnapshot = this.state.fleet === null;
       this.#set({ refusal: message.detail });
       return;
     }
-    if (this.#awaitsSnapshot && message.type !== 'snapshot') return;
+    if (message.type === 'snapshot') this.#awaitsSnapshot = false;
+    // What can't be applied doesn't keep the picture alive.
+    if (this.#awaitsSnapshot) return;
     const after = afterMessage(this.state.fleet, message);
     if (!after.ok) {
       this.#resync();
       return;
     }
-    this.#awaitsSnapshot = false;
     this.#attempts = 0;
     const nowMs = this.#world.nowMs();
     this.#set({
@@ -148,6 +153,7 @@ export class Feed {
       retryAtMs: null,
       ...(message.type === 'snapshot' && { refusal: null }),
     });
+    this.#watch();
   }
 
   #resync(): void {
@@ -157,10 +163,11 @@ export class Feed {
     this.#subscribe();
   }
 
-  /** Restarts the wait for the next message. */
+  /** Restarts the wait for the next message that counts. */
   #watch(): void {
     this.#stopWatch();
-    this.#stopWatch = this.#world.after(SILENCE_MS, () => this.#lost());
+    const patienceMs = this.#open && this.state.phase !== 'live' ? SNAPSHOT_MS : SILENCE_MS;
+    this.#stopWatch = this.#world.after(patienceMs, () => this.#lost());
   }
 
   #drop(): void {
