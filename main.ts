@@ -139,7 +139,7 @@ async function main(): Promise<void> {
     dataDir: found.dataDir,
     color: colourWanted(),
   };
-  const program = buildProgram({ env, out: process.stdout, err: process.stderr });
+  const program = buildProgram({ env, out: process.stdout, err: process.stderr, untilStopped });
   addRole(
     program,
     'up',

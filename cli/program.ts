@@ -22,12 +22,12 @@ export type ProgramOptions = {
   /** Where `-f -` and the keys of `top` come from; standard input when left out. */
   input?: Input;
   clock?: Clock;
-  /** Ends `top` and `watch`; they end by themselves on Ctrl-C as well. */
-  signal?: AbortSignal;
+  /** Asked for by commands that last; aborts when the process should end. */
+  untilStopped: () => AbortSignal;
 };
 
 /** The commands that talk to a hub. Whoever makes the process adds those that are roles, then calls `runProgram`. */
-export function buildProgram({ env, out, err, input, clock, signal }: ProgramOptions): Command {
+export function buildProgram({ env, out, err, input, clock, untilStopped }: ProgramOptions): Command {
   const context: CommandContext = {
     env,
     terminal: {
@@ -35,7 +35,7 @@ export function buildProgram({ env, out, err, input, clock, signal }: ProgramOpt
       err,
       input: input ?? process.stdin,
       clock: clock ?? systemClock,
-      signal: signal ?? new AbortController().signal,
+      untilStopped,
     },
   };
   const program = new Command('plumbline')

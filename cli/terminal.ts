@@ -9,8 +9,8 @@ export type Terminal = {
   err: NodeJS.WritableStream;
   input: Input;
   clock: Clock;
-  /** Aborts when the person or the machine asks the process to end. */
-  signal: AbortSignal;
+  /** Aborts when the person or the machine asks the process to end; asked for only by commands that last. */
+  untilStopped(): AbortSignal;
 };
 
 export function isTerminal(stream: object): boolean {

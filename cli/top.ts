@@ -48,7 +48,12 @@ async function printOnce(run: CommandRun, filter: Filter, sort: Sort): Promise<v
     },
     onTrouble: () => {},
   };
-  await followLive(run.connection(), filter, events, AbortSignal.any([got.signal, run.terminal.signal]));
+  await followLive(
+    run.connection(),
+    filter,
+    events,
+    AbortSignal.any([got.signal, run.terminal.untilStopped()]),
+  );
   const [first] = seen;
   if (first !== undefined) printPicture(run, first, sort);
 }
@@ -62,7 +67,7 @@ function printPicture(run: CommandRun, { hub, rollup, virtualSites, sites }: Liv
 
 /** Owns the terminal from here until `q`, the signal, or a refusal; leaves it as it was in every case. */
 async function showLive(run: CommandRun, filter: Filter, sort: Sort): Promise<void> {
-  const { out, input, clock, signal } = run.terminal;
+  const { out, input, clock } = run.terminal;
   const connection = run.connection();
   const quit = new AbortController();
   let state = initialState(sort);
@@ -104,7 +109,7 @@ async function showLive(run: CommandRun, filter: Filter, sort: Sort): Promise<vo
   out.write(ENTER_SCREEN);
   try {
     draw();
-    await followLive(connection, filter, events, AbortSignal.any([quit.signal, signal]));
+    await followLive(connection, filter, events, AbortSignal.any([quit.signal, run.terminal.untilStopped()]));
   } finally {
     clearInterval(redraw);
     out.off('resize', draw);

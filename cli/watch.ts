@@ -36,7 +36,7 @@ export function addWatchCommand(program: Command, context: CommandContext): void
         },
         onTrouble: (text: string) => run.note(`Disconnected: ${text} Trying again.`),
       };
-      await followLive(connection, filter, events, context.terminal.signal);
+      await followLive(connection, filter, events, context.terminal.untilStopped());
     });
 }
 

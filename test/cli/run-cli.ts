@@ -57,7 +57,7 @@ export function startCli(argv: readonly string[], { env, input, size, nowMs }: C
     out,
     err,
     input: keys,
-    signal: abort.signal,
+    untilStopped: () => abort.signal,
     ...(nowMs !== undefined && { clock: { nowMs: () => nowMs, monoMs: () => nowMs } }),
   });
   return {
