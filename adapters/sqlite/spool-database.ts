@@ -27,8 +27,8 @@ const SCHEMA = `
   ) STRICT;
   COMMIT;
 `;
-/** Room taken at the beginning and left free in the file: some hundred reports. */
-const RESERVE_BYTES = 1024 * 1024;
+/** Pages of 4 kB taken at the beginning and left free in the file: some hundred reports. */
+const RESERVE_PAGES = 256;
 
 /** What could still be read of a damaged spool: enough to say which reports are lost. */
 export type Salvage = { movedTo: string; boots: Position[]; held: DroppedRange[] };
@@ -59,15 +59,24 @@ function open(path: string): DatabaseSync {
       throw Object.assign(new Error(`${check?.quick_check}`), { errcode: CODE.corrupt });
     if (isNew) {
       chmodSync(path, 0o600);
-      database.exec('CREATE TABLE reserve (room BLOB) STRICT');
-      database.prepare('INSERT INTO reserve VALUES (zeroblob(?))').run(RESERVE_BYTES);
-      database.exec('DROP TABLE reserve');
+      reserve(database);
     }
     return database;
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+/** Also takes room for the journal, which holds what a change overwrites: without it nothing could be deleted later. */
+function reserve(database: DatabaseSync): void {
+  database.exec(`
+    CREATE TABLE reserve (room BLOB) STRICT;
+    WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ${RESERVE_PAGES})
+      INSERT INTO reserve SELECT zeroblob(4000) FROM n;
+    UPDATE reserve SET room = randomblob(4000);
+    DROP TABLE reserve;
+  `);
 }
 
 function readWhatIsLeft(path: string): { boots: Position[]; held: DroppedRange[] } {
