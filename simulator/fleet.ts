@@ -39,6 +39,8 @@ export type FleetOptions<S extends JoinedSite> = {
   clock: Clock;
   logger: Logger;
   version: string;
+  /** Calls again and again until the function it gives is called; the machine's own timer if left out. */
+  every?: (run: () => void, everyMs: number) => () => void;
 };
 
 /**
@@ -48,11 +50,12 @@ export type FleetOptions<S extends JoinedSite> = {
  */
 export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fleet {
   const { sites: joined, seed, intervalMs, incidents, connect, clock, logger, version } = options;
+  const every = options.every ?? everyOf;
   const sites: { name: string; site: SimulatedSite }[] = [];
   let begun = 0;
   let turns = 0;
   let startedMonoMs = 0;
-  let timer: NodeJS.Timeout | null = null;
+  let stopTurning: (() => void) | null = null;
 
   function create(one: S, startedAtMs: number) {
     const name = one.site;
@@ -75,7 +78,8 @@ export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fle
     const elapsedMs = clock.monoMs() - startedMonoMs;
     begin(elapsedMs);
     const due = Math.floor((elapsedMs * sites.length) / intervalMs);
-    const late = Math.floor((due - turns) / Math.max(1, sites.length));
+    // Whole intervals before the turns that are due now: a turn of each site at most is made up for.
+    const late = Math.floor((due - turns - 1) / Math.max(1, sites.length));
     if (late > 0) {
       logger.warn({ intervals: late }, 'simulator.late');
       for (const { site } of sites.slice(0, begun)) site.miss(late);
@@ -96,18 +100,18 @@ export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fle
 
   return {
     async start() {
-      if (timer !== null) return;
+      if (stopTurning !== null) return;
       startedMonoMs = clock.monoMs();
       const startedAtMs = clock.nowMs();
       sites.push(...joined.map((one) => create(one, startedAtMs)));
-      timer = setInterval(turn, Math.min(100, Math.max(5, intervalMs / TURNS_AN_INTERVAL)));
+      stopTurning = every(turn, Math.min(100, Math.max(5, intervalMs / TURNS_AN_INTERVAL)));
       turn();
     },
 
     async stop() {
-      if (timer === null) return;
-      clearInterval(timer);
-      timer = null;
+      if (stopTurning === null) return;
+      stopTurning();
+      stopTurning = null;
       const waiting = new AbortController();
       await Promise.race([
         Promise.all(sites.map(({ site }) => site.settled())),
@@ -130,4 +134,9 @@ export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fle
       return stats;
     },
   };
+}
+
+function everyOf(run: () => void, everyMs: number): () => void {
+  const timer = setInterval(run, everyMs);
+  return () => clearInterval(timer);
 }

@@ -110,6 +110,7 @@ export async function openParts() {
   const counted: { minutesThroughMs: number; dirtyThroughMs: number }[] = [];
   const backfilled: string[] = [];
   const hearing: Hearing = { sinceMs: NOON, caughtUp: true };
+  let hearings = 0;
 
   const parts = {
     clock,
@@ -136,13 +137,29 @@ export async function openParts() {
         clock,
         logger: quiet,
         metrics,
-        hearing: () => hearing,
+        hearing() {
+          hearings++;
+          return hearing;
+        },
         tickMs: 10,
         ...part,
       });
       controls.push(control);
       await control.start();
       return control;
+    },
+    /** Lets time pass in steps in which control beats and ticks, so that it is never taken for having been away. */
+    async pass(ms: number) {
+      for (let leftMs = ms; leftMs > 0; leftMs -= 10_000) {
+        clock.advance(Math.min(leftMs, 10_000));
+        const before = hearings;
+        await until(
+          'a beat',
+          () => leftMs < 5_000 || parts.resource('HubStatus', 'hub')?.spec.aliveAtMs === clock.nowMs(),
+        );
+        // A tick asks twice: of five times, two are of a tick that began after the step.
+        await until('a tick', () => hearings >= before + 5);
+      }
     },
     async send(...commands: Command[]) {
       await log.append(

@@ -144,12 +144,10 @@ describe('silence', () => {
     const first = await parts.control();
     await parts.ask(newSite('tokyo'));
     await parts.say(siteState('tokyo', NOON));
-    parts.clock.advance(10_000);
     await parts.ask(newSite('invited-only'));
-    parts.clock.advance(14_000);
-    await parts.ask(newSite('sync-1'));
+    await parts.pass(30_000);
     expect(await parts.events('site.silent')).toEqual([]);
-    parts.clock.advance(7_000);
+    await parts.pass(10_000);
     const [silent] = await until('the event', async () => {
       const events = await parts.events('site.silent');
       return events.length > 0 && events;
@@ -158,12 +156,9 @@ describe('silence', () => {
     await first.stop();
     parts.hearing.sinceMs = parts.clock.nowMs();
     parts.clock.advance(10_000);
-    const second = await parts.control();
-    for (let i = 0; i < 4; i++) {
-      parts.clock.advance(10_000);
-      await parts.ask(newSite(`sync-2-${i}`));
-    }
-    expect((await parts.events('site.silent')).filter(({ site }) => site === 'tokyo')).toHaveLength(1);
+    await parts.control();
+    await parts.pass(50_000);
+    expect(await parts.events('site.silent')).toHaveLength(1);
     await parts.say(siteState('tokyo', parts.clock.nowMs()));
     const [recovered] = await until('the end', async () => {
       const events = await parts.events('site.recovered');
@@ -171,7 +166,6 @@ describe('silence', () => {
     });
     expect(recovered).toMatchObject({ site: 'tokyo', at: parts.clock.nowMs() });
     expect((await parts.events('site.silent')).map(({ site }) => site)).toEqual(['tokyo']);
-    await second.stop();
   });
 
   it('of the hub is said once and blames no site', async () => {
@@ -186,8 +180,9 @@ describe('silence', () => {
     const blind = await parts.events('hub.blind');
     expect(blind.map(({ at }) => at)).toEqual([NOON]);
     expect(parts.resource('HubStatus', 'hub').spec.blind).toEqual({ fromMs: NOON, toMs: back });
-    parts.clock.advance(10_000);
-    await parts.ask(newSite('sync'));
+    // The aggregator may say that it has listened all along.
+    parts.hearing.sinceMs = NOON;
+    await parts.pass(20_000);
     expect(await parts.events('site.silent')).toEqual([]);
     expect(await parts.events('hub.blind')).toHaveLength(1);
     expect(await parts.events('hub.started')).toHaveLength(2);
@@ -276,10 +271,7 @@ describe('the role', () => {
   it('counts each closed minute from where it was', async () => {
     const first = await parts.control();
     expect(parts.counted).toEqual([]);
-    for (let i = 0; i < 6; i++) {
-      parts.clock.advance(10_000);
-      await parts.ask(newSite(`sync-${i}`));
-    }
+    await parts.pass(60_000);
     await until('the minute', () => parts.counted.length === 1);
     expect(parts.counted[0]).toEqual({ minutesThroughMs: NOON, dirtyThroughMs: 0 });
     await first.stop();
