@@ -32,6 +32,8 @@ const COMMON: Settings = {
   output_format_json_quote_64bit_integers: 0,
   async_insert: 0,
   max_partitions_per_insert_block: 1000,
+  // Whatever has one identity is in one partition, so nothing has to be compared across them.
+  do_not_merge_across_partitions_select_final: 1,
 };
 
 /** One thread, because batches are small and a pipeline of many costs more than it saves. */
@@ -40,6 +42,8 @@ export const WRITER_SETTINGS: Settings = {
   max_threads: 1,
   max_insert_threads: 1,
   input_format_parallel_parsing: 0,
+  // Folding a batch before it is written is wasted: a site is in it once.
+  optimize_on_insert: 0,
 };
 
 /** A census may be slow, but not stuck. */

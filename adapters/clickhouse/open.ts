@@ -55,7 +55,7 @@ class ClickHouseStore implements Store {
           ? await openEmbedded(this.#options.path, this.#limits)
           : await openServer(this.#options.url, this.#limits);
       try {
-        const version = await migrate(clients.writer);
+        const version = await migrate(clients.deriver);
         this.#logger.info({ version }, 'store.opened');
       } catch (error) {
         await clients.close();

@@ -66,7 +66,7 @@ export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): Repor
     boot,
     ts: tsMs,
     received_at: tsMs + 120,
-    lane: 'reports',
+    lane: 'live',
     kind: 'host',
     payload_hash: createHash('sha256').update(payload).digest('hex').slice(0, 32),
     interval_ms: 10_000,

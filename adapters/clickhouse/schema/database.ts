@@ -1,2 +1,10 @@
 /** Where everything of Plumbline is. Atomic, because ClickHouse's default database in process is not. */
 export const DATABASE = 'plumbline';
+
+/**
+ * Settings of every table. Parts stay in one data file until they are large, because a file for each of sixty columns
+ * costs more to make than to fill; merges wait for a dozen parts of a size, because each row is written anew in each
+ * merge; statistics nobody asks for are not kept.
+ */
+export const SMALL_PARTS =
+  "min_bytes_for_wide_part = 268435456, merge_selector_base = 12, auto_statistics_types = ''";

@@ -1,7 +1,10 @@
 import type { ClickHouseClient } from '@clickhouse/client';
 import { StoreError } from '../../../core/ports/store.ts';
+import { BOOT_LEDGER } from './boot-ledger.ts';
 import { DATABASE } from './database.ts';
-import { DERIVED_STATEMENTS } from './derived.ts';
+import { LINKS_MINUTE } from './links-minute.ts';
+import { ROLLUPS } from './rollups.ts';
+import { SITE_MINUTE } from './site-minute.ts';
 import { TABLE_STATEMENTS } from './tables.ts';
 import { VIEW_STATEMENTS } from './views.ts';
 
@@ -10,7 +13,9 @@ import { VIEW_STATEMENTS } from './views.ts';
  * process killed half-way runs them again; its number is recorded once all of them are done. A change of the schema is a
  * new step at the end, never an edit of an old one.
  */
-const STEPS: readonly (readonly string[])[] = [[...TABLE_STATEMENTS, ...DERIVED_STATEMENTS]];
+const STEPS: readonly (readonly string[])[] = [
+  [...TABLE_STATEMENTS, ...SITE_MINUTE, ...LINKS_MINUTE, ...BOOT_LEDGER, ...ROLLUPS],
+];
 
 /** Brings the schema up to date and says its version. A schema newer than this code is refused: it may mean other things. */
 export async function migrate(client: ClickHouseClient): Promise<number> {

@@ -1,5 +1,5 @@
 import { type ColumnType, STORE_TABLES, type StoreTable } from '../../../core/model/rows.ts';
-import { DATABASE } from './database.ts';
+import { DATABASE, SMALL_PARTS } from './database.ts';
 
 /*
  * The tables that rooms write to, made from STORE_TABLES. Each is a ReplacingMergeTree on the identity of its rows, so that
@@ -29,19 +29,18 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
 /** Columns that the store fills by itself. */
 const FILLED: Partial<Record<StoreTable, string>> = {
   // Of several arrivals of one report the first counts, however late it was inserted.
-  report: 'first_received Int64 MATERIALIZED -toUnixTimestamp64Milli(received_at) CODEC(Delta, ZSTD)',
+  report: 'first_received Int64 MATERIALIZED -toUnixTimestamp64Milli(received_at) CODEC(Delta, Default)',
   // When it was inserted and not when someone meant to, so that a watermark over it passes nothing by.
   dirty_minute: "marked_at DateTime64(3, 'UTC') DEFAULT now64(3)",
 };
 
+/** `Default` is the engine's: fast for small parts, dense for large ones. Integers are smallest as differences. */
 const CODECS: Partial<Record<ColumnType, string>> = {
-  Int32: "Delta, T64('bit'), ZSTD",
-  'Nullable(Int32)': "Delta, T64('bit'), ZSTD",
-  UInt64: 'Delta, ZSTD',
-  UInt32: 'Delta, ZSTD',
-  'DateTime64(3)': 'Delta, ZSTD',
-  String: 'ZSTD',
-  Bytes: 'ZSTD',
+  Int32: "Delta, T64('bit'), Default",
+  'Nullable(Int32)': "Delta, T64('bit'), Default",
+  UInt64: 'Delta, Default',
+  UInt32: 'Delta, Default',
+  'DateTime64(3)': 'Delta, Default',
 };
 
 function columnType(type: ColumnType): string {
@@ -61,7 +60,7 @@ function createTable(table: StoreTable): string {
   ${columns.join(',\n  ')}
 ) ENGINE = ReplacingMergeTree(${version ?? ''})
 ${partitionBy === undefined ? '' : `PARTITION BY ${partitionBy}\n`}ORDER BY (${orderBy})
-${ttl === undefined ? '' : `TTL ${ttl}\n`}SETTINGS ttl_only_drop_parts = ${partitionBy === undefined ? 0 : 1}`;
+${ttl === undefined ? '' : `TTL ${ttl}\n`}SETTINGS ttl_only_drop_parts = ${partitionBy === undefined ? 0 : 1}, ${SMALL_PARTS}`;
 }
 
 export const TABLE_STATEMENTS: readonly string[] = [

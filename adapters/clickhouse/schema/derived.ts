@@ -1,1 +1,0 @@
-export const DERIVED_STATEMENTS: readonly string[] = [];
