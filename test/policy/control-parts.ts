@@ -202,6 +202,12 @@ export async function openParts() {
         { name },
       );
     },
+    /** Resolves when the history of a virtual site was opened and counted, and is known to be. */
+    async historyOf(name: string) {
+      const marker =
+        "SELECT 1 AS one FROM plumbline.membership WHERE virtual_site = {name:String} AND site = ''";
+      await until('the history', async () => (await store.query(marker, { name })).length > 0);
+    },
     async close() {
       for (const control of controls) await control.stop();
       await resources.close();

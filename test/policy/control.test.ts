@@ -196,7 +196,7 @@ describe('membership', () => {
     await parts.ask(newSite('osaka', { env: 'test' }));
     parts.clock.advance(10_000);
     await parts.ask(virtualSite('prod', 'env in (prod)'));
-    await until('the history', () => parts.backfilled.includes('prod'));
+    await parts.historyOf('prod');
     expect(await parts.memberships('prod')).toEqual([{ site: 'tokyo', from: NOON, to: OPEN_END_MS }]);
     parts.clock.advance(10_000);
     await parts.ask({ verb: 'site.label', site: 'osaka', labels: { env: 'prod' } });
@@ -215,7 +215,7 @@ describe('membership', () => {
     await parts.control();
     await parts.ask(newSite('tokyo'));
     await parts.ask(virtualSite('linux', 'discovered/os=linux'));
-    await until('the history', () => parts.backfilled.includes('linux'));
+    await parts.historyOf('linux');
     expect(await parts.memberships('linux')).toEqual([]);
     parts.clock.advance(5_000);
     await parts.say(siteState('tokyo', parts.clock.nowMs(), { discovered: { os: 'linux' } }));
@@ -231,7 +231,7 @@ describe('membership', () => {
     await parts.ask(newSite('tokyo', { env: 'prod' }));
     await parts.ask(newSite('osaka', { env: 'prod' }));
     await parts.ask(virtualSite('prod', 'env=prod'));
-    await until('the history', () => parts.backfilled.includes('prod'));
+    await parts.historyOf('prod');
     await first.stop();
     parts.clock.advance(10_000);
     await parts.control();
@@ -251,9 +251,10 @@ describe('membership', () => {
     await parts.control();
     await parts.ask(newSite('tokyo', { env: 'prod' }));
     await parts.ask(virtualSite('mine', 'env=other'));
+    await parts.historyOf('mine');
     parts.clock.advance(10_000);
     await parts.ask(virtualSite('mine', 'env=prod'));
-    await until('a member', async () => (await parts.memberships('mine')).length === 1);
+    await until('a member', async () => (await parts.memberships('mine'))[0]?.from === NOON + 10_000);
     parts.clock.advance(10_000);
     await parts.ask({ verb: 'delete', kind: 'VirtualSite', name: 'mine' });
     await until('the end', async () => (await parts.memberships('mine'))[0]?.to === NOON + 20_000);
