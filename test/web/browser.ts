@@ -17,11 +17,11 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-export class MissingPart extends Error {
+class MissingPart extends Error {
   readonly code = 'missing-part';
 }
 
-export function findChromium(): string {
+function findChromium(): string {
   const folders = ['/usr/bin', ...(process.env.PATH ?? '').split(delimiter)];
   for (const name of NAMES)
     for (const folder of folders) {
@@ -36,7 +36,7 @@ export function findChromium(): string {
   throw new MissingPart('Chromium is not installed; on Debian: apt-get install chromium');
 }
 
-export type Screen = { width: number; height: number; theme: 'light' | 'dark' };
+type Screen = { width: number; height: number; theme: 'light' | 'dark' };
 export const DESKTOP: Screen = { width: 1280, height: 800, theme: 'light' };
 export const PHONE: Screen = { width: 390, height: 844, theme: 'light' };
 

@@ -79,7 +79,7 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
     if (site === undefined) throw new Error('no site');
     const before = standIn.subscriptions.length;
     standIn.change([{ ...site, reason: 'seen only after asking again' }], 3);
-    await page.getByText('seen only after asking again').waitFor();
+    await page.getByText('seen only after asking again').waitFor({ timeout: 5000 });
     expect(standIn.subscriptions.length).toBe(before + 1);
   });
 

@@ -17,7 +17,7 @@ const REASONS = [
   'link hub: down, connection refused',
 ];
 
-export function randomFrom(seed: number): () => number {
+function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -3,7 +3,7 @@
  * observed. Thousands are set apart by a narrow space, as ISO 80000-1 has it.
  */
 
-export const NOT_OBSERVED = '–';
+const NOT_OBSERVED = '–';
 const NARROW = '\u202f';
 
 export function count(value: number): string {

@@ -51,13 +51,13 @@ export function Frame() {
 
 function SignedIn({ feed, state, route }: { feed: Feed; state: FeedState; route: Route }) {
   const [help, setHelp] = useState(false);
-  const [focusFilter, setFocusFilter] = useState(0);
+  const [focusFilter, setFocusFilter] = useState(false);
   useShortcuts({
     help: () => setHelp(true),
     ...(route.page !== 'fleet' && {
       filter: () => {
         go('/');
-        setFocusFilter((n) => n + 1);
+        setFocusFilter(true);
       },
     }),
   });
@@ -97,7 +97,13 @@ function SignedIn({ feed, state, route }: { feed: Feed; state: FeedState; route:
         </button>
       </header>
       <Notices feed={feed} state={state} />
-      <Page feed={feed} state={state} route={route} focusFilter={focusFilter} />
+      <Page
+        feed={feed}
+        state={state}
+        route={route}
+        focusFilter={focusFilter}
+        onFilterFocused={() => setFocusFilter(false)}
+      />
       <Announcer state={state} />
       <HelpDialog open={help} onClose={() => setHelp(false)} />
     </>
@@ -109,11 +115,13 @@ function Page({
   state,
   route,
   focusFilter,
+  onFilterFocused,
 }: {
   feed: Feed;
   state: FeedState;
   route: Route;
-  focusFilter: number;
+  focusFilter: boolean;
+  onFilterFocused: () => void;
 }) {
   switch (route.page) {
     case 'fleet':
@@ -124,6 +132,7 @@ function Page({
           state={state}
           search={route.page === 'fleet' ? route.search : ''}
           focusFilter={focusFilter}
+          onFilterFocused={onFilterFocused}
         />
       );
     case 'site':

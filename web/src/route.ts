@@ -8,7 +8,7 @@ export type Route =
   | { page: 'sign-in' }
   | { page: 'nowhere'; path: string };
 
-export function routeOf(path: string, search: string): Route {
+function routeOf(path: string, search: string): Route {
   const site = /^\/sites\/([a-z0-9-]+)$/.exec(path)?.[1];
   if (site !== undefined) return { page: 'site', id: site };
   if (path === '/' || path === '/sites') return { page: 'fleet', search };

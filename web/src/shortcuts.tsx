@@ -1,7 +1,7 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 /** Single keys that work anywhere but in a field. What a page does with them, it says by name. */
-export type ShortcutActions = Partial<Record<'next' | 'previous' | 'back' | 'filter' | 'help', () => void>>;
+type ShortcutActions = Partial<Record<'next' | 'previous' | 'back' | 'filter' | 'help', () => void>>;
 
 const KEYS: Record<string, keyof ShortcutActions> = {
   j: 'next',
@@ -26,7 +26,8 @@ function shortcutsAreOn(): boolean {
 export function useShortcuts(actions: ShortcutActions): void {
   const newest = useRef(actions);
   newest.current = actions;
-  useEffect(() => {
+  // Not a moment after the rows are there: a quick key must not be lost.
+  useLayoutEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const name = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : undefined;

@@ -8,14 +8,12 @@ import { EventList } from './list.tsx';
 const PAGE = 50;
 const RENEW_MS = 10_000;
 
-/** What happened, newest first; older pages on request. While only the first page shows, it renews itself. */
-export function EventsPage({ search }: { search: string }) {
-  const site = new URLSearchParams(search).get('site') ?? undefined;
+/** The first page renews itself as long as it is the only one; older ones are added on request. */
+function useEvents(site: string | undefined) {
   const [events, setEvents] = useState<readonly FleetEvent[] | null>(null);
   const [next, setNext] = useState<string | null>(null);
   const [pages, setPages] = useState(1);
   const [trouble, setTrouble] = useState<string | null>(null);
-  useShortcuts({ back: goBack });
 
   useEffect(() => {
     if (pages > 1) return;
@@ -47,7 +45,14 @@ export function EventsPage({ search }: { search: string }) {
     }
     setTrouble(answer.ok ? null : answer.detail);
   }
+  return { events, trouble, older: next === null ? null : older };
+}
 
+/** What happened, newest first. */
+export function EventsPage({ search }: { search: string }) {
+  const site = new URLSearchParams(search).get('site') ?? undefined;
+  const { events, trouble, older } = useEvents(site);
+  useShortcuts({ back: goBack });
   return (
     <main id="content" tabIndex={-1} class="events-page">
       <h1>Events</h1>
@@ -72,7 +77,7 @@ export function EventsPage({ search }: { search: string }) {
         ) : (
           <EventList events={events} withSite={site === undefined} />
         ))}
-      {next !== null && (
+      {older !== null && (
         <p>
           <button type="button" onClick={older}>
             Older events

@@ -7,17 +7,7 @@ import type { SiteView } from '../../../core/model/view.ts';
 import { matches, parseSelector, type Selector } from '../../../core/selector.ts';
 import { STATE_WORDS } from '../state-words.ts';
 
-export const SORT_KEYS = [
-  'state',
-  'site',
-  'score',
-  'reason',
-  'cpu',
-  'memory',
-  'disk',
-  'links',
-  'heard',
-] as const;
+const SORT_KEYS = ['state', 'site', 'score', 'reason', 'cpu', 'memory', 'disk', 'links', 'heard'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
 export type FleetQuery = {

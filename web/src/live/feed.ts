@@ -17,7 +17,7 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 30_000;
 const RESYNC_MS = 2_000;
 
-export type FeedFilter = NonNullable<LiveRequest['filter']>;
+type FeedFilter = NonNullable<LiveRequest['filter']>;
 
 export type FeedState = {
   /** `live` only while a current picture comes in. */
@@ -33,7 +33,7 @@ export type FeedState = {
   refusal: string | null;
 };
 
-export type FeedSocket = { send(text: string): void; close(): void };
+type FeedSocket = { send(text: string): void; close(): void };
 export type FeedWorld = {
   open(on: { open(): void; text(text: string): void; close(): void }): FeedSocket;
   /** Whether the hub still knows this session; `unreachable` when it can't be asked. */

@@ -1,17 +1,16 @@
-import { createContext } from 'preact';
-import { useContext, useEffect, useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { browserWorld } from './browser-world.ts';
 import { Feed, type FeedState } from './feed.ts';
 
-export const FeedContext = createContext(new Feed(browserWorld));
+/** One for the page; `start` is the frame's to call. */
+const feed = new Feed(browserWorld);
 
 export function useFeed(): { feed: Feed; state: FeedState } {
-  const feed = useContext(FeedContext);
   const [state, setState] = useState(feed.state);
   useEffect(() => {
     setState(feed.state);
     return feed.onChange(() => setState(feed.state));
-  }, [feed]);
+  }, []);
   return { feed, state };
 }
 

@@ -5,7 +5,7 @@ const WIDTH = 300;
 const HEIGHT = 64;
 const DAY_MS = 86_400_000;
 
-export type ChartPoint = { atMs: number; value: number | null };
+type ChartPoint = { atMs: number; value: number | null };
 
 /** A small line over time, from 0 to `max`, with holes where there is no point. Pointing at it reads it off. */
 export function Chart({
@@ -65,7 +65,7 @@ export function Chart({
 }
 
 /** Drawn through neighbours only: a step without a point lifts the pen. A lonely point is a short dash. */
-export function linePath(
+function linePath(
   points: readonly ChartPoint[],
   stepMs: number,
   x: (ms: number) => number,

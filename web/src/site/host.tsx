@@ -41,40 +41,44 @@ export function HostFigures({ host }: { host: Host }) {
         ) : (
           <p class="muted">This kernel keeps no pressure figures.</p>
         )}
-        {interfaces.length > 0 && (
-          <>
-            <h3>Interfaces, since the kernel started</h3>
-            <ScrollingTable label="Network interfaces">
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">State</th>
-                  <th scope="col" class="number">
-                    Received
-                  </th>
-                  <th scope="col" class="number">
-                    Sent
-                  </th>
-                  <th scope="col" class="number">
-                    Errors
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {interfaces.map((one) => (
-                  <tr key={one.name}>
-                    <th scope="row">{one.name}</th>
-                    <td>{one.up ? 'up' : <span class="short">down</span>}</td>
-                    <td class="number">{bytes(one.rxBytes)}</td>
-                    <td class="number">{bytes(one.txBytes)}</td>
-                    <td class="number">{count(one.rxErrors + one.txErrors)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </ScrollingTable>
-          </>
-        )}
+        {interfaces.length > 0 && <Interfaces interfaces={interfaces} />}
       </Panel>
+    </>
+  );
+}
+
+function Interfaces({ interfaces }: { interfaces: Host['interfaces'] }) {
+  return (
+    <>
+      <h3>Interfaces, since the kernel started</h3>
+      <ScrollingTable label="Network interfaces">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">State</th>
+            <th scope="col" class="number">
+              Received
+            </th>
+            <th scope="col" class="number">
+              Sent
+            </th>
+            <th scope="col" class="number">
+              Errors
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {interfaces.map((one) => (
+            <tr key={one.name}>
+              <th scope="row">{one.name}</th>
+              <td>{one.up ? 'up' : <span class="short">down</span>}</td>
+              <td class="number">{bytes(one.rxBytes)}</td>
+              <td class="number">{bytes(one.txBytes)}</td>
+              <td class="number">{count(one.rxErrors + one.txErrors)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </ScrollingTable>
     </>
   );
 }

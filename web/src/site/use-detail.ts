@@ -6,7 +6,7 @@ import type { FeedState } from '../live/feed.ts';
 const EVERY_MS = 10_000;
 const NOT_MORE_OFTEN_MS = 1_000;
 
-export type DetailState = { detail: SiteDetail | null; refusal: Refusal | null };
+type DetailState = { detail: SiteDetail | null; refusal: Refusal | null };
 
 /** The newest full picture of a site. While the hub is away, the last one stays. */
 export function useDetail(id: string, state: FeedState): DetailState {
