@@ -192,6 +192,26 @@ describe('never a better score', () => {
   });
 });
 
+test('more penalties than are kept are added up, so that the points still explain the component', () => {
+  const { host } = report();
+  if (host === undefined) throw new Error('the sample report has a host');
+  const disks = Array.from({ length: 16 }, (_, i) => ({
+    mount: `/${i}`,
+    totalBytes: 1,
+    availableBytes: 0,
+    utilization: 0.8535 + i / 10_000,
+    inodesUtilization: 0.8535,
+  }));
+  const { losses, components } = scoreReport(report({ host: { ...host, disks } }));
+  expect(losses.length).toBeLessThanOrEqual(24);
+  expect(losses.find((one) => one.id === 'further')).toMatchObject({
+    component: 'performance',
+    observed: expect.stringMatching(/^\d+ further penalties$/),
+  });
+  expect(components.performance).toBeGreaterThan(0);
+  expect(components.performance).toBe(100 - losses.reduce((sum, one) => sum + one.points, 0));
+});
+
 describe('links', () => {
   test('that are all well cost nothing', () => {
     expect(score(withLinks(link(), link({ name: 'b' })))).toBe(100);
@@ -219,8 +239,10 @@ describe('links', () => {
       window: { requests: 100, losses: 100, errors: 100 },
       latency: { p50Ms: 9e5, p90Ms: 9e5, p99Ms: 9e5 },
     });
+    const half = link({ ...wrong, window: { requests: 100, losses: 50, errors: 50 } });
     const down = score(withLinks(link({ up: false }), link({ name: 'b' })));
     expect(score(withLinks(wrong, link({ name: 'b' })))).toBe(down);
+    expect(score(withLinks(half, link({ name: 'b' })))).toBe(down);
   });
 
   test('that answer with errors are seen although they are up', () => {
