@@ -11,9 +11,11 @@ export const PROBLEMS = {
   'token-used': { status: 409, title: 'The join token was used already' },
   'token-expired': { status: 410, title: 'The join token has expired' },
   'too-large': { status: 413, title: 'The request is too large' },
+  'unsupported-media-type': { status: 415, title: 'The request is not JSON' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'control-away': { status: 503, title: 'No control role answers' },
   'not-ready': { status: 503, title: 'The hub is still starting' },
+  'log-unavailable': { status: 503, title: 'The log does not take records' },
   'store-unavailable': { status: 503, title: 'The store does not answer' },
   internal: { status: 500, title: 'Something went wrong in the hub' },
 } as const;

@@ -1,0 +1,167 @@
+import type { KeyObject } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { Hearing } from '../core/freshness.ts';
+import type { HubView } from '../core/model/view.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Log } from '../core/ports/log.ts';
+import type { Logger } from '../core/ports/logger.ts';
+import type { Metrics } from '../core/ports/metrics.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Table, TableView } from '../core/ports/table.ts';
+import { Commands } from './commands.ts';
+import { Directory } from './directory.ts';
+import { ChannelEvents } from './gateway/channel-events.ts';
+import { Gateway } from './gateway/gateway.ts';
+import type { App } from './http/app.ts';
+import { buildApp } from './http/build.ts';
+import { Fleet } from './live/fleet.ts';
+import { Live } from './live/live.ts';
+import { Attempts } from './sign-in/attempts.ts';
+import { SessionCookies } from './sign-in/session-cookie.ts';
+import { SignIn } from './sign-in/sign-in.ts';
+import { Upgrades } from './upgrade.ts';
+
+/** A stretch in which the hub heard nobody is shown for this long. */
+const BLIND_SHOWN_MS = 3_600_000;
+
+export type ApiOptions = {
+  log: Log;
+  table: Table;
+  store: Store;
+  master: KeyObject;
+  /** PEM: the chain to serve and its key, its CA and that one's pin. Null only on loopback. */
+  tls: { key: string; cert: string; ca: string | null; pin: string | null } | null;
+  listen: { host: string; port: number };
+  /** The address that join tokens carry, when sites reach the hub under another one than it listens at. */
+  publicUrl?: string;
+  /** Hex SHA-256 of the administrator's token. */
+  adminTokenHash: string;
+  /** The built page. */
+  webDir: string;
+  /** Whose disk space the doctor looks at. */
+  dataDir?: string;
+  version: string;
+  mode?: 'embedded' | 'distributed';
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics & { expose(): Promise<string>; contentType: string };
+  hearing: () => Hearing;
+};
+
+export type Api = {
+  /** Resolves once it listens, and its views are caught up. */
+  start(): Promise<{ url: string; oneTimeSignInUrl: string }>;
+  /** Idempotent. Sites and viewers are told; what was not acknowledged stays with the sites. */
+  stop(): Promise<void>;
+};
+
+/** What exists while the api runs. */
+type Running = {
+  app: App;
+  views: TableView[];
+  directory: Directory;
+  fleet: Fleet;
+  commands: Commands;
+  events: ChannelEvents;
+  gateway: Gateway;
+  live: Live;
+  upgrades: Upgrades;
+};
+
+/** The hub's one door: REST, the live view, sign-in, and the gateway of the sites. */
+export function createApi(options: ApiOptions): Api {
+  const { clock, hearing, tls, version, master } = options;
+  let running: Running | null = null;
+  let url = '';
+  const run = (): Running => {
+    if (running === null) throw new Error('the api does not run');
+    return running;
+  };
+  const signIn = new SignIn({
+    cookies: new SessionCookies(master),
+    directory: () => run().directory,
+    adminTokenHash: options.adminTokenHash,
+    clock,
+  });
+  const hub = (): HubView => hubView(version, run().directory, hearing(), clock.nowMs());
+  const attempts = new Attempts(options.metrics);
+
+  async function compose(): Promise<Running> {
+    const { log, table, store, logger, metrics } = options;
+    const resources = await table.view('resources');
+    const states = await table.view('state');
+    const directory = new Directory(resources, logger);
+    const fleet = new Fleet({ directory, states, clock, hearing, logger });
+    const commands = new Commands(log, resources, clock);
+    const events = new ChannelEvents({ store, clock, logger, metrics });
+    const gateway = new Gateway({ log, master, directory, events, clock, logger, metrics });
+    const live = new Live({ fleet, hub, logger, metrics });
+    const upgrades = new Upgrades({ live, gateway, signIn });
+    const app = await buildApp({
+      ...options,
+      mode: options.mode ?? 'embedded',
+      dataDir: options.dataDir ?? null,
+      secure: tls !== null,
+      signIn,
+      attempts,
+      entrance: () => ({ url: options.publicUrl ?? url, pin: tls?.pin ?? null }),
+      hub,
+      fleet: () => fleet,
+      directory: () => directory,
+      commands: () => commands,
+    });
+    return { app, views: [resources, states], directory, fleet, commands, events, gateway, live, upgrades };
+  }
+
+  return {
+    async start() {
+      running ??= await compose();
+      const { app, upgrades } = running;
+      app.server.on('upgrade', upgrades.take);
+      const { host, port } = options.listen;
+      await app.listen({ host, port });
+      const address = app.server.address();
+      if (address === null || typeof address === 'string') throw new Error('the api listens on no port');
+      url = urlOf(host, address, tls !== null);
+      signIn.listeningAt(address.port, [
+        url,
+        ...(options.publicUrl ? [new URL(options.publicUrl).origin] : []),
+      ]);
+      options.logger.info({ url }, 'api.listening');
+      const code = signIn.codes.issue(clock.nowMs());
+      return { url, oneTimeSignInUrl: `${options.publicUrl ?? url}/signin#${code}` };
+    },
+    async stop() {
+      const stopped = running;
+      if (stopped === null) return;
+      running = null;
+      const { app, views, directory, fleet, commands, events, gateway, live, upgrades } = stopped;
+      live.stop();
+      gateway.stop();
+      commands.close();
+      await upgrades.stop();
+      await app.close();
+      await events.stop();
+      fleet.close();
+      directory.close();
+      for (const view of views) await view.close();
+    },
+  };
+}
+
+/** Where it listens, as an address that can be opened: every-interface addresses become loopback. */
+function urlOf(host: string, { port }: AddressInfo, secure: boolean): string {
+  const named =
+    host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
+  return `${secure ? 'https' : 'http'}://${named}:${port}`;
+}
+
+function hubView(version: string, { hub }: Directory, { caughtUp }: Hearing, nowMs: number): HubView {
+  const blind = hub?.spec.blind ?? null;
+  return {
+    version,
+    nowMs,
+    caughtUp,
+    blind: blind !== null && nowMs - blind.toMs < BLIND_SHOWN_MS ? blind : null,
+  };
+}

@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { Compile } from 'typebox/compile';
+import { type Command, CommandResult, resourceKey } from '../core/model/resource.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import { type Log, LogError } from '../core/ports/log.ts';
+import type { TableView } from '../core/ports/table.ts';
+import { PROBLEMS, type Problem, type ProblemCode, problem } from '../core/problem.ts';
+
+/** How long a caller waits for control's answer. */
+const ANSWER_WITHIN_MS = 10_000;
+const MAX_WAITING = 1000;
+const validator = Compile(CommandResult);
+
+export type Effect = NonNullable<CommandResult['spec']['effect']>;
+export type Submitted = { ok: true; effect: Effect } | { ok: false; problem: Problem };
+
+/** Asks control for changes: a record on log `commands`, and its answer in table `resources`. */
+export class Commands {
+  readonly #log: Log;
+  readonly #view: TableView;
+  readonly #clock: Clock;
+  readonly #waiting = new Map<string, (result: CommandResult | null) => void>();
+  readonly #stop: () => void;
+
+  constructor(log: Log, view: TableView, clock: Clock) {
+    this.#log = log;
+    this.#view = view;
+    this.#clock = clock;
+    this.#stop = view.onChange((keys) => {
+      for (const key of keys) {
+        const done = this.#waiting.get(key);
+        const result = done === undefined ? null : this.#result(key);
+        if (result !== null) done?.(result);
+      }
+    });
+  }
+
+  /** `key` is the resource it is about: commands of one resource keep their order. */
+  async submit(by: string, key: string, wanted: Command['do']): Promise<Submitted> {
+    if (this.#waiting.size >= MAX_WAITING)
+      return refused('too-many-requests', `${MAX_WAITING} changes wait already; try again in a moment`);
+    const command: Command = { id: randomUUID(), by, atMs: this.#clock.nowMs(), do: wanted };
+    const answer = this.#await(resourceKey('CommandResult', command.id));
+    try {
+      await this.#log.append('commands', [{ key, value: Buffer.from(JSON.stringify(command)) }]);
+    } catch (error) {
+      answer.give(null);
+      if (!(error instanceof LogError)) throw error;
+      return error.code === 'too-large'
+        ? refused('too-large', 'the change is larger than the log takes; make it smaller')
+        : refused(
+            'log-unavailable',
+            'the log takes no records at the moment; nothing was changed, try again',
+          );
+    }
+    const result = await answer.result;
+    if (result === null)
+      return refused(
+        'control-away',
+        'the change is recorded, but no control role answered within 10 s; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
+      );
+    const { ok, code = 'internal', detail = '', effect = 'unchanged' } = result.spec;
+    return ok ? { ok: true, effect } : refused(isCode(code) ? code : 'internal', detail);
+  }
+
+  /** Whoever still waits is told that nobody answered. */
+  close(): void {
+    this.#stop();
+    for (const done of this.#waiting.values()) done(null);
+  }
+
+  #await(key: string): { result: Promise<CommandResult | null>; give(result: CommandResult | null): void } {
+    const { promise, resolve } = Promise.withResolvers<CommandResult | null>();
+    const give = (result: CommandResult | null) => {
+      clearTimeout(timer);
+      this.#waiting.delete(key);
+      resolve(result);
+    };
+    const timer = setTimeout(give, ANSWER_WITHIN_MS, null);
+    this.#waiting.set(key, give);
+    return { result: promise, give };
+  }
+
+  #result(key: string): CommandResult | null {
+    const bytes = this.#view.get(key);
+    const value: unknown = bytes === undefined ? null : JSON.parse(Buffer.from(bytes).toString('utf8'));
+    return validator.Check(value) ? value : null;
+  }
+}
+
+function refused(code: ProblemCode, detail: string): Submitted {
+  return { ok: false, problem: problem(code, detail) };
+}
+
+function isCode(code: string): code is ProblemCode {
+  return Object.hasOwn(PROBLEMS, code);
+}

@@ -1,0 +1,10 @@
+import type { Role } from '../../core/model/resource.ts';
+
+/** Who asks, and as what. `by` is what audit events say. */
+export type Principal = {
+  by: string;
+  role: Role;
+  via: 'bearer' | 'cookie';
+  /** When a cookie session ends, epoch ms; null for a bearer token. */
+  expiresAtMs: number | null;
+};
