@@ -7,6 +7,8 @@ import type { Partition, Place } from './reader.ts';
 
 const SESSION_TIMEOUT_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
+/** How often the consumer, which fetches nothing, looks whether a heartbeat is due or it shall stop. */
+const TURN_MS = 200;
 /** Keeps its place in the group while a broker restarts: some thirty seconds of trying. */
 const RETRIES = 20;
 /** Longer than the client's own retries and a session together: then it does not recover by itself. */
@@ -105,7 +107,7 @@ export class Membership {
       sessionTimeout: SESSION_TIMEOUT_MS,
       rebalanceTimeout: SESSION_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
-      maxWaitTimeInMs: HEARTBEAT_MS,
+      maxWaitTimeInMs: TURN_MS,
       // A crash ends the turn: one way to begin again, and it is ours.
       retry: { ...RETRY, retries: RETRIES, restartOnFailure: async () => false },
     });

@@ -6,7 +6,7 @@ import type { Reader } from './reader.ts';
 
 /** Fetching stops while this much waits to be handed out; one fetch a broker may come on top. */
 const MAX_BUFFERED_BYTES = 8 * 1024 * 1024;
-const FETCH_WAIT_MS = 1_000;
+const FETCH_WAIT_MS = 500;
 const BACKOFF_MS = [100, 300, 1_000, 2_000] as const;
 
 type PumpOptions = { group: string; reader: Reader; claims: Claims; logger: Logger; onRecords: () => void };
@@ -63,11 +63,11 @@ export class Pump {
 
   async #step(): Promise<void> {
     const { claims, reader } = this.#options;
-    await this.#beginNew();
-    const places = claims.bufferedBytes < MAX_BUFFERED_BYTES ? claims.places() : [];
     const woken = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    await this.#beginNew();
+    const places = claims.bufferedBytes < MAX_BUFFERED_BYTES ? claims.places() : [];
     if (places.length > 0) {
       for (const [leader, some] of await reader.byLeader(places)) {
         if (this.#inFlight.has(leader)) continue;

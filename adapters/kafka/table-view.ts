@@ -5,7 +5,7 @@ import { pause } from './pause.ts';
 import { type Fetched, Reader } from './reader.ts';
 
 const PARTITION = 0;
-const FETCH_WAIT_MS = 1_000;
+const FETCH_WAIT_MS = 500;
 /** An answer without records that came at once would be asked for again at once. */
 const EMPTY_PAUSE_MS = 100;
 const BACKOFF_MS = [100, 300, 1_000, 2_000] as const;

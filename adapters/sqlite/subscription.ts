@@ -28,7 +28,9 @@ export class SqliteSubscription implements Subscription, Member {
   #skipped = 0;
   #turn = 0;
   #closed = false;
-  #wake: () => void = () => {};
+  /** Something changed since it was last looked for, also while nobody waited. */
+  #hasNews = false;
+  #endWait: () => void = () => {};
 
   constructor(options: SubscribeOptions, file: LogFile, heads: Heads, group: Group) {
     this.topics = options.topics;
@@ -54,6 +56,7 @@ export class SqliteSubscription implements Subscription, Member {
     try {
       const deadline = performance.now() + this.#options.maxWaitMs;
       while (!this.#closed && signal?.aborted !== true) {
+        this.#hasNews = false;
         const batch = await this.#take();
         if (batch !== null) return batch;
         const remainingMs = deadline - performance.now();
@@ -115,13 +118,19 @@ export class SqliteSubscription implements Subscription, Member {
       const done = () => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', done);
-        this.#wake = () => {};
+        this.#endWait = () => {};
         resolve();
       };
       const timer = setTimeout(done, waitMs);
       signal?.addEventListener('abort', done);
-      this.#wake = done;
+      this.#endWait = done;
+      if (this.#hasNews || signal?.aborted === true) done();
     });
+  }
+
+  #wake(): void {
+    this.#hasNews = true;
+    this.#endWait();
   }
 
   async commit(batch: LogBatch): Promise<{ ok: true } | { ok: false; code: 'fenced' }> {

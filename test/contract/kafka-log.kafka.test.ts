@@ -117,15 +117,15 @@ describe('Kafka: what only a broker can do', () => {
         includeSynonyms: false,
         resources: names.map((name) => ({ type: TOPIC, name: `${prefix}.${name}` })),
       });
-      const valueOf = (topic: string, setting: string) =>
+      const settingOf = (topic: string, setting: string) =>
         resources
           .find(({ resourceName }) => resourceName === `${prefix}.${topic}`)
           ?.configEntries.find(({ configName }) => configName === setting)?.configValue;
-      for (const name of names) expect(valueOf(name, 'message.timestamp.type')).toBe('LogAppendTime');
-      expect(valueOf('reports', 'retention.ms')).toBe('3600000');
-      expect(valueOf('backfill', 'retention.ms')).toBe('3600000');
-      expect(valueOf('commands', 'retention.ms')).toBe(String(7 * 24 * 3_600_000));
-      expect(names.map((name) => valueOf(name, 'cleanup.policy'))).toEqual([
+      for (const name of names) expect(settingOf(name, 'message.timestamp.type')).toBe('LogAppendTime');
+      expect(settingOf('reports', 'retention.ms')).toBe('3600000');
+      expect(settingOf('backfill', 'retention.ms')).toBe('3600000');
+      expect(settingOf('commands', 'retention.ms')).toBe(String(7 * 24 * 3_600_000));
+      expect(names.map((name) => settingOf(name, 'cleanup.policy'))).toEqual([
         ...['delete', 'delete', 'delete'],
         ...['compact', 'compact'],
       ]);

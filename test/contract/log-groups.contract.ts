@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
 import type { LogRecord, Subscription } from '../../core/ports/log.ts';
 import { until } from '../parts/process.ts';
-import { nextBatch, type OpenLog, placeOf, readAll, records, subscribe, textOf, within } from './log-world.ts';
+import {
+  nextBatch,
+  type OpenLog,
+  placeOf,
+  readAll,
+  records,
+  subscribe,
+  textOf,
+  within,
+} from './log-world.ts';
 
 const BOTH = { topics: ['reports', 'backfill'] } as const;
 
@@ -115,7 +124,8 @@ async function divided(
       places.push(new Set(read.map(placeOf)));
     }
     const [ofFirst = new Set<string>(), ofSecond = new Set<string>()] = places;
-    const isDivided = ofFirst.size > 0 && ofSecond.size > 0 && [...ofFirst].every((place) => !ofSecond.has(place));
+    const isDivided =
+      ofFirst.size > 0 && ofSecond.size > 0 && [...ofFirst].every((place) => !ofSecond.has(place));
     const isLevel = ofFirst.size === ofSecond.size;
     return isDivided && isLevel ? [ofFirst, ofSecond] : null;
   });

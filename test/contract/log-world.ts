@@ -1,4 +1,11 @@
-import type { Log, LogBatch, LogRecord, NewRecord, SubscribeOptions, Subscription } from '../../core/ports/log.ts';
+import type {
+  Log,
+  LogBatch,
+  LogRecord,
+  NewRecord,
+  SubscribeOptions,
+  Subscription,
+} from '../../core/ports/log.ts';
 
 /** A log to try the contract on, on a real part, with nothing in it. */
 export type LogWorld = {
@@ -35,7 +42,13 @@ export const textOf = ({ value }: { value: Uint8Array }): string => Buffer.from(
 export const placeOf = ({ topic, partition }: LogRecord): string => `${topic}/${partition}`;
 
 export function subscribe(log: Log, options: Partial<SubscribeOptions> = {}): Promise<Subscription> {
-  return log.subscribe({ group: 'readers', topics: ['reports'], maxRecords: 500, maxWaitMs: 200, ...options });
+  return log.subscribe({
+    group: 'readers',
+    topics: ['reports'],
+    maxRecords: 500,
+    maxWaitMs: 200,
+    ...options,
+  });
 }
 
 /** The next batch that has anything, however often there is none at first. */

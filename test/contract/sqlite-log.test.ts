@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openSqlite } from '../../adapters/sqlite/open.ts';
-import { silentLogger } from './silent-logger.ts';
 import { logContract } from './log.contract.ts';
+import { silentLogger } from './silent-logger.ts';
 
 const RETENTION_MS = 3_600_000;
 
