@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { SiteView } from '../../../core/model/view.ts';
 import type { VisibleRows } from './visible-rows.ts';
 
@@ -11,27 +11,28 @@ let left: string | null = null;
  */
 export function useRowFocus(rows: readonly SiteView[], visible: VisibleRows, rowId: (id: string) => string) {
   const [activeId, setActiveId] = useState<string | null>(left);
-  const wantsFocus = useRef(left !== null);
+  /** The row that is to take the focus as soon as it exists. */
+  const wanted = useRef<string | null>(left);
   const at = rows.findIndex((site) => site.id === activeId);
 
   function moveTo(index: number) {
     const site = rows[Math.max(0, Math.min(rows.length - 1, index))];
     if (site === undefined) return;
     left = site.id;
-    wantsFocus.current = true;
+    wanted.current = site.id;
     setActiveId(site.id);
     visible.scrollTo(rows.indexOf(site));
   }
 
-  useEffect(() => {
-    if (!wantsFocus.current || activeId === null) return;
-    const element = document.getElementById(rowId(activeId));
-    if (element === null) {
-      if (at !== -1) visible.scrollTo(at);
-      return;
-    }
-    wantsFocus.current = false;
-    element.focus({ preventScroll: true });
+  useLayoutEffect(() => {
+    const id = wanted.current;
+    if (id === null) return;
+    const index = rows.findIndex((site) => site.id === id);
+    if (index !== -1) visible.scrollTo(index);
+    const element = document.getElementById(rowId(id));
+    // Not there yet: `scrollTo` brings it about. Filtered out: forgotten, or it would take the focus out of the blue.
+    if (element !== null || index === -1) wanted.current = null;
+    element?.focus({ preventScroll: true });
   });
 
   return {
