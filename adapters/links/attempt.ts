@@ -67,8 +67,8 @@ function tryTcp(
     function finish(failure: Failure): void {
       clearTimeout(timer);
       signal.removeEventListener('abort', stopped);
-      // A reset instead of a polite end leaves no TIME_WAIT behind, thousands of which would pile up.
-      socket.resetAndDestroy();
+      // A polite end: a reset would save us a TIME_WAIT, but peers log it, and careless ones fall over it.
+      socket.destroy();
       resolve(failure);
     }
     const stopped = (): void => finish({ outcome: 'loss', why: 'stopped' });
