@@ -116,3 +116,24 @@ export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): Repor
     ...rest,
   };
 }
+
+/** Ten minutes before the last midnight: recent, since the store forgets by the real clock, and in two partitions. */
+export const START_MS = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 600_000;
+const SECOND_BOOT = '00000002-ffee0011';
+
+/** Twelve sites over midnight, 200 reports each, with holes, a second boot in the middle of a minute, and one site alone. */
+export function fleetRows(): ReportRow[] {
+  const rows: ReportRow[] = [];
+  for (let seq = 1; seq <= 200; seq++)
+    for (let index = 0; index < 12; index++) {
+      if ((seq + index) % 37 === 0) continue;
+      const site = `site-${index}`;
+      const tsMs = START_MS + seq * 10_000 + index;
+      if (index === 3 && seq > 103)
+        rows.push(
+          reportRow({ site, boot: SECOND_BOOT, seq: seq - 103, tsMs, prev_boot: FIRST_BOOT, prev_seq: 103 }),
+        );
+      else rows.push(reportRow({ site, seq, tsMs }));
+    }
+  return rows;
+}
