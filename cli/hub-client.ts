@@ -2,7 +2,6 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { PROBLEMS } from '../core/problem.ts';
 import type { Connection } from './connection.ts';
 import { EXIT, Refusal } from './exit.ts';
 
@@ -165,11 +164,12 @@ function refusalOf(status: number, value: unknown, { url }: Connection): Refusal
       code,
       `${url.origin} answered ${status} and no problem document; is it a Plumbline hub?`,
     );
-  const known = Object.hasOwn(PROBLEMS, value.code);
   const hint = value.code === 'unauthorized' ? ' Give a valid token with --token or PLUMBLINE_TOKEN.' : '';
-  const lines = (value.errors ?? []).map((error) => `\n  ${error.pointer || '/'}: ${error.detail}`);
-  const title = known ? `${value.title}: ${value.detail}` : value.detail;
-  return new Refusal(code, `${title}${hint} [${value.code}]${lines.join('')}`);
+  const said = value.detail || value.title;
+  const more = (value.errors ?? []).filter(({ detail }) => !said.includes(detail));
+  const lines = more.map(({ pointer, detail }) => `\n  ${pointer || '/'}: ${detail}`);
+  const text = said.charAt(0).toUpperCase() + said.slice(1);
+  return new Refusal(code, `${text}${hint} [${value.code}]${lines.join('')}`);
 }
 
 function parseJson(text: string): unknown {
