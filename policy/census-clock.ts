@@ -6,11 +6,11 @@ export type Watermark = { minutesThroughMs: number; dirtyThroughMs: number };
 
 /** Where counting begins when nothing was ever counted: with the minute that runs, and with every dirty one. */
 export function firstWatermark(nowMs: number): Watermark {
-  return { minutesThroughMs: Math.floor(nowMs / MINUTE_MS) * MINUTE_MS, dirtyThroughMs: 0 };
+  return { minutesThroughMs: closedThroughMs(nowMs), dirtyThroughMs: 0 };
 }
 
 /** The start of the minute that runs: every minute before it is closed. */
-export function closedThroughMs(nowMs: number): number {
+function closedThroughMs(nowMs: number): number {
   return Math.floor(nowMs / MINUTE_MS) * MINUTE_MS;
 }
 

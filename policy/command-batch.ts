@@ -9,7 +9,7 @@ import { Draft } from './draft.ts';
 import type { Change, Registry } from './registry.ts';
 
 /** How many results are kept; more are older than anyone still waits for. */
-export const RESULTS_KEPT = 1_000;
+const RESULTS_KEPT = 1_000;
 
 const validator = Compile(Command);
 

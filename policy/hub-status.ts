@@ -6,7 +6,7 @@ const NAME = 'hub';
 
 /** How often control says that it is alive, and after how long without it nobody watched. */
 export const HEARTBEAT_MS = 5_000;
-export const BLIND_AFTER_MS = 3 * HEARTBEAT_MS;
+const BLIND_AFTER_MS = 3 * HEARTBEAT_MS;
 
 export type Stretch = { fromMs: number; toMs: number };
 

@@ -49,81 +49,31 @@ export type FleetOptions<S extends JoinedSite> = {
  * fleet of the same names later begins boots of its own, which sort after these.
  */
 export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fleet {
-  const { sites: joined, seed, intervalMs, incidents, connect, clock, logger, version } = options;
-  const every = options.every ?? everyOf;
-  const sites: { name: string; site: SimulatedSite }[] = [];
-  let begun = 0;
-  let turns = 0;
-  let startedMonoMs = 0;
+  const { every = everyOf, intervalMs } = options;
+  let turns: Turns | null = null;
   let stopTurning: (() => void) | null = null;
-
-  function create(one: S, startedAtMs: number) {
-    const name = one.site;
-    const counter = String(Math.floor(startedAtMs / 60_000)).padStart(8, '0');
-    const boot = `${counter}-${hashOf(`${seed}/${name}/${startedAtMs}`).toString(16).padStart(8, '0')}`;
-    const site = new SimulatedSite({
-      site: name,
-      key: keyFrom(one.key),
-      boot,
-      behaviour: createBehaviour(seed, name, startedAtMs),
-      uplink: connect(one),
-      clock,
-      intervalMs,
-      version,
-    });
-    return { name, site };
-  }
-
-  function turn(): void {
-    const elapsedMs = clock.monoMs() - startedMonoMs;
-    begin(elapsedMs);
-    const due = Math.floor((elapsedMs * sites.length) / intervalMs);
-    // Whole intervals before the turns that are due now: a turn of each site at most is made up for.
-    const late = Math.floor((due - turns - 1) / Math.max(1, sites.length));
-    if (late > 0) {
-      logger.warn({ intervals: late }, 'simulator.late');
-      for (const { site } of sites.slice(0, begun)) site.miss(late);
-      turns += late * sites.length;
-    }
-    for (; turns < due; turns++) {
-      const index = turns % sites.length;
-      const one = sites[index];
-      if (one !== undefined && index < begun)
-        one.site.tick(troubleOf(incidents, seed, one.name, elapsedMs / 1000));
-    }
-  }
-
-  function begin(elapsedMs: number): void {
-    const due = Math.min(sites.length, 1 + Math.floor((elapsedMs * BEGIN_PER_S) / 1000));
-    for (; begun < due; begun++) void sites[begun]?.site.start();
-  }
-
   return {
     async start() {
       if (stopTurning !== null) return;
-      startedMonoMs = clock.monoMs();
-      const startedAtMs = clock.nowMs();
-      sites.push(...joined.map((one) => create(one, startedAtMs)));
-      stopTurning = every(turn, Math.min(100, Math.max(5, intervalMs / TURNS_AN_INTERVAL)));
-      turn();
+      const startedAtMs = options.clock.nowMs();
+      const sites = options.sites.map((one) => ({
+        name: one.site,
+        site: createSite(one, options.connect(one), options, startedAtMs),
+      }));
+      const running = new Turns(sites, options);
+      turns = running;
+      stopTurning = every(() => running.turn(), Math.min(100, Math.max(5, intervalMs / TURNS_AN_INTERVAL)));
+      running.turn();
     },
-
     async stop() {
       if (stopTurning === null) return;
       stopTurning();
       stopTurning = null;
-      const waiting = new AbortController();
-      await Promise.race([
-        Promise.all(sites.map(({ site }) => site.settled())),
-        sleep(FAREWELL_MS, undefined, { signal: waiting.signal }).catch(() => undefined),
-      ]);
-      waiting.abort();
-      await Promise.all(sites.map(({ site }) => site.stop()));
+      await turns?.farewell();
     },
-
     stats() {
       const stats: FleetStats = { sent: 0, acked: 0, held: 0, dropped: 0, bytes: 0, connected: 0 };
-      for (const { site } of sites) {
+      for (const { site } of turns?.sites ?? []) {
         stats.sent += site.made;
         stats.acked += site.acked;
         stats.held += site.heldCount;
@@ -134,6 +84,79 @@ export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fle
       return stats;
     },
   };
+}
+
+type Turning = Pick<
+  FleetOptions<JoinedSite>,
+  'seed' | 'intervalMs' | 'incidents' | 'clock' | 'logger' | 'version'
+>;
+
+/** Whose turn it is: the nth turn is that of site n modulo their number, due at n interval / number. */
+class Turns {
+  readonly sites: readonly { name: string; site: SimulatedSite }[];
+  readonly #given: Turning;
+  readonly #startedMonoMs: number;
+  #begun = 0;
+  #done = 0;
+
+  constructor(sites: Turns['sites'], given: Turning) {
+    this.sites = sites;
+    this.#given = given;
+    this.#startedMonoMs = given.clock.monoMs();
+  }
+
+  turn(): void {
+    const { sites } = this;
+    const { clock, intervalMs, incidents, seed, logger } = this.#given;
+    const elapsedMs = clock.monoMs() - this.#startedMonoMs;
+    const begin = Math.min(sites.length, 1 + Math.floor((elapsedMs * BEGIN_PER_S) / 1000));
+    for (; this.#begun < begin; this.#begun++) void sites[this.#begun]?.site.start();
+    const due = Math.floor((elapsedMs * sites.length) / intervalMs);
+    // Whole intervals before the turns that are due now: a turn of each site at most is made up for.
+    const late = Math.floor((due - this.#done - 1) / Math.max(1, sites.length));
+    if (late > 0) {
+      logger.warn({ intervals: late }, 'simulator.late');
+      for (const { site } of sites.slice(0, this.#begun)) site.miss(late);
+      this.#done += late * sites.length;
+    }
+    for (; this.#done < due; this.#done++) {
+      const index = this.#done % sites.length;
+      const one = sites[index];
+      if (one !== undefined && index < this.#begun)
+        one.site.tick(troubleOf(incidents, seed, one.name, elapsedMs / 1000));
+    }
+  }
+
+  /** Waits a little for acknowledgements under way, then hangs up. */
+  async farewell(): Promise<void> {
+    const waiting = new AbortController();
+    await Promise.race([
+      Promise.all(this.sites.map(({ site }) => site.settled())),
+      sleep(FAREWELL_MS, undefined, { signal: waiting.signal }).catch(() => undefined),
+    ]);
+    waiting.abort();
+    await Promise.all(this.sites.map(({ site }) => site.stop()));
+  }
+}
+
+function createSite(
+  { site, key }: JoinedSite,
+  uplink: Uplink,
+  { seed, clock, intervalMs, version }: Turning,
+  startedAtMs: number,
+): SimulatedSite {
+  const counter = String(Math.floor(startedAtMs / 60_000)).padStart(8, '0');
+  const random = hashOf(`${seed}/${site}/${startedAtMs}`).toString(16).padStart(8, '0');
+  return new SimulatedSite({
+    site,
+    key: keyFrom(key),
+    boot: `${counter}-${random}`,
+    behaviour: createBehaviour(seed, site, startedAtMs),
+    uplink,
+    clock,
+    intervalMs,
+    version,
+  });
 }
 
 function everyOf(run: () => void, everyMs: number): () => void {

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { hashOf } from './prng.ts';
 
-export const INCIDENT_KINDS = ['link', 'memory', 'silence', 'clock'] as const;
+const INCIDENT_KINDS = ['link', 'memory', 'silence', 'clock'] as const;
 
 /** Something that goes wrong at a share of the sites, `atS` after the start for `forS`, again and again when `everyS` is given. */
 export const Incident = Type.Object(

@@ -28,12 +28,12 @@ export type RunOptions<S extends JoinedSite> = Omit<FleetOptions<S>, 'sites'> & 
 export type RunResult = { ok: true; stats: FleetStats } | { ok: false; code: string; detail: string };
 
 /** The names of a simulated fleet carry its seed, so that two fleets can run beside each other. */
-export function simulatedName(seed: number, index: number): string {
+function simulatedName(seed: number, index: number): string {
   return `sim-${seed}-${String(index + 1).padStart(4, '0')}`;
 }
 
 /** Given labels of a simulated site: a fifth is env=test, regions are even, and all say that they are simulated. */
-export function simulatedLabels(seed: number, site: string): Labels {
+function simulatedLabels(seed: number, site: string): Labels {
   return {
     simulated: 'true',
     env: hashOf(`${seed}/${site}/env`) % 5 === 0 ? 'test' : 'prod',

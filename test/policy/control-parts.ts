@@ -8,6 +8,9 @@ import { openSqlite } from '../../adapters/sqlite/open.ts';
 import type { Hearing } from '../../core/freshness.ts';
 import type { Command, Resource } from '../../core/model/resource.ts';
 import type { SiteState } from '../../core/model/site-state.ts';
+import type { Log } from '../../core/ports/log.ts';
+import type { Store } from '../../core/ports/store.ts';
+import type { Table, TableView } from '../../core/ports/table.ts';
 import { sha256 } from '../../core/seal.ts';
 import { type Control, createControl } from '../../policy/control.ts';
 
@@ -15,10 +18,10 @@ export const NOON = Date.UTC(2026, 0, 15, 12);
 export const HOUR_MS = 3_600_000;
 export const secretHash = (secret: string) => sha256(secret).toString('hex');
 
-export const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const metrics = { counter: () => () => {}, gauge: () => () => {}, histogram: () => () => {} };
 
-export function standingClock(startMs = NOON) {
+function standingClock(startMs = NOON) {
   let ms = startMs;
   return {
     nowMs: () => ms,
@@ -90,105 +93,28 @@ export function newSite(site: string, labels: Record<string, string> = {}, part:
   };
 }
 
-export async function openParts() {
-  const dir = await mkdtemp(join(tmpdir(), 'plumbline-control-'));
-  const clock = standingClock();
-  const { log, table } = openSqlite({
-    dir,
-    partitions: 2,
-    retentionMs: 24 * HOUR_MS,
-    retentionBytes: 1e9,
-    logger: quiet,
-    clock,
-  });
-  const store = openStore({ path: join(dir, 'store') }, { logger: quiet });
-  await log.start();
-  await table.start();
-  await store.start();
-  const resources = await table.view('resources');
-  const controls: Control[] = [];
-  const counted: { minutesThroughMs: number; dirtyThroughMs: number }[] = [];
-  const backfilled: string[] = [];
-  const hearing: Hearing = { sinceMs: NOON, caughtUp: true };
-  let hearings = 0;
+type Census = Parameters<typeof createControl>[0]['census'];
+type Watermark = Parameters<Census['count']>[0];
 
-  const parts = {
-    clock,
-    log,
-    table,
-    store,
-    hearing,
-    counted,
-    backfilled,
-    async control(part: Partial<Parameters<typeof createControl>[0]> = {}) {
-      const control = createControl({
-        log,
-        table,
-        store,
-        census: {
-          async count(from, nowMs) {
-            counted.push(from);
-            return { minutesThroughMs: Math.floor(nowMs / 60_000) * 60_000, dirtyThroughMs: nowMs };
-          },
-          async backfillVirtualSite(name) {
-            backfilled.push(name);
-          },
-        },
-        clock,
-        logger: quiet,
-        metrics,
-        hearing() {
-          hearings++;
-          return hearing;
-        },
-        tickMs: 10,
-        ...part,
-      });
-      controls.push(control);
-      await control.start();
-      return control;
+/** A census that notes what it is asked. */
+function notingCensus() {
+  const counted: Watermark[] = [];
+  const backfilled: string[] = [];
+  const census: Census = {
+    async count(from, nowMs) {
+      counted.push(from);
+      return { minutesThroughMs: Math.floor(nowMs / 60_000) * 60_000, dirtyThroughMs: nowMs };
     },
-    /** Lets time pass in steps in which control beats and ticks, so that it is never taken for having been away. */
-    async pass(ms: number) {
-      for (let leftMs = ms; leftMs > 0; leftMs -= 10_000) {
-        clock.advance(Math.min(leftMs, 10_000));
-        const before = hearings;
-        await until(
-          'a beat',
-          () => leftMs < 5_000 || parts.resource('HubStatus', 'hub')?.spec.aliveAtMs === clock.nowMs(),
-        );
-        // A tick asks twice: of five times, two are of a tick that began after the step.
-        await until('a tick', () => hearings >= before + 5);
-      }
+    async backfillVirtualSite(name) {
+      backfilled.push(name);
     },
-    async send(...commands: Command[]) {
-      await log.append(
-        'commands',
-        commands.map((one) => ({ key: 'one', value: Buffer.from(JSON.stringify(one)) })),
-      );
-    },
-    resource(kind: Resource['kind'], name: string) {
-      const value = resources.get(`${kind}/${name}`);
-      return value === undefined ? undefined : JSON.parse(Buffer.from(value).toString('utf8'));
-    },
-    results() {
-      return [...resources.entries()].filter(([key]) => key.startsWith('CommandResult/')).length;
-    },
-    /** Carries a command out and gives its result. */
-    async ask(wanted: Command['do'], id?: string) {
-      const one = command(wanted, id);
-      await parts.send(one);
-      return until(
-        `a result of ${wanted.verb}`,
-        () => parts.resource('CommandResult', one.id)?.spec ?? false,
-      );
-    },
-    async say(...states: SiteState[]) {
-      await table.write(
-        'state',
-        states.map((state) => ({ key: state.site, value: Buffer.from(JSON.stringify(state)) })),
-      );
-    },
+  };
+  return { census, counted, backfilled };
+}
+
+/** Questions to the store. */
+function asking(store: Store) {
+  return {
     events(kind: string) {
       return store.query<{ id: string; at: number; site: string; message: string; by: string }>(
         'SELECT id, toUnixTimestamp64Milli(at) AS at, site, message, by FROM plumbline.event FINAL WHERE kind = {kind:String} ORDER BY at, id',
@@ -208,6 +134,89 @@ export async function openParts() {
         "SELECT 1 AS one FROM plumbline.membership WHERE virtual_site = {name:String} AND site = ''";
       await until('the history', async () => (await store.query(marker, { name })).length > 0);
     },
+  };
+}
+
+/** What a caller does: commands in, resources out. */
+function calling(log: Log, table: Table, resources: TableView) {
+  const calls = {
+    async send(...commands: Command[]) {
+      await log.append(
+        'commands',
+        commands.map((one) => ({ key: 'one', value: Buffer.from(JSON.stringify(one)) })),
+      );
+    },
+    resource(kind: Resource['kind'], name: string) {
+      const value = resources.get(`${kind}/${name}`);
+      return value === undefined ? undefined : JSON.parse(Buffer.from(value).toString('utf8'));
+    },
+    results() {
+      return [...resources.entries()].filter(([key]) => key.startsWith('CommandResult/')).length;
+    },
+    /** Has a command carried out and gives its result. */
+    async ask(wanted: Command['do']) {
+      const one = command(wanted);
+      await calls.send(one);
+      const spec = () => calls.resource('CommandResult', one.id)?.spec ?? false;
+      return until(`a result of ${wanted.verb}`, spec);
+    },
+    async say(...states: SiteState[]) {
+      await table.write(
+        'state',
+        states.map((state) => ({ key: state.site, value: Buffer.from(JSON.stringify(state)) })),
+      );
+    },
+  };
+  return calls;
+}
+
+/** A hub's parts without aggregator and api: controls are started on them one after the other. */
+export async function openParts() {
+  const dir = await mkdtemp(join(tmpdir(), 'plumbline-control-'));
+  const clock = standingClock();
+  const bounds = { partitions: 2, retentionMs: 24 * HOUR_MS, retentionBytes: 1e9 };
+  const { log, table } = openSqlite({ dir, ...bounds, logger: quiet, clock });
+  const store = openStore({ path: join(dir, 'store') }, { logger: quiet });
+  await log.start();
+  await table.start();
+  await store.start();
+  const resources = await table.view('resources');
+  const controls: Control[] = [];
+  const hearing: Hearing = { sinceMs: NOON, caughtUp: true };
+  let hearings = 0;
+  const listen = () => {
+    hearings++;
+    return hearing;
+  };
+  const { census, ...noted } = notingCensus();
+  const calls = calling(log, table, resources);
+  return {
+    clock,
+    log,
+    table,
+    store,
+    hearing,
+    ...noted,
+    ...calls,
+    ...asking(store),
+    async control(part: Partial<Parameters<typeof createControl>[0]> = {}) {
+      const given = { log, table, store, census, clock, logger: quiet, metrics, hearing: listen, tickMs: 10 };
+      const control = createControl({ ...given, ...part });
+      controls.push(control);
+      await control.start();
+      return control;
+    },
+    /** Lets time pass in steps in which control beats and ticks, so that it is never taken for having been away. */
+    async pass(ms: number) {
+      for (let leftMs = ms; leftMs > 0; leftMs -= 10_000) {
+        clock.advance(Math.min(leftMs, 10_000));
+        const before = hearings;
+        const beaten = () => calls.resource('HubStatus', 'hub')?.spec.aliveAtMs === clock.nowMs();
+        await until('a beat', () => leftMs < 5_000 || beaten());
+        // A tick asks twice: of five times, two are of a tick that began after the step.
+        await until('a tick', () => hearings >= before + 5);
+      }
+    },
     async close() {
       for (const control of controls) await control.stop();
       await resources.close();
@@ -217,7 +226,6 @@ export async function openParts() {
       await rm(dir, { recursive: true, force: true });
     },
   };
-  return parts;
 }
 
 export type Parts = Awaited<ReturnType<typeof openParts>>;

@@ -35,6 +35,81 @@ function allRows(membership: Membership, world: Parameters<Membership['plan']>[0
   return rows;
 }
 
+type Step =
+  | { what: 'label'; name: string; env: string }
+  | { what: 'select'; name: string; env: string }
+  | { what: 'remove'; name: string }
+  | { what: 'delete'; name: string }
+  | { what: 'restart' };
+
+/** A fleet to which one thing after the other happens, and the store's table as it would be. */
+class History {
+  readonly #sites = new Map<string, Site>();
+  readonly #virtualSites = new Map<string, VirtualSite>();
+  readonly #table = new Map<string, MembershipRow>();
+  #membership = new Membership();
+  #nowMs = NOON;
+
+  take(step: Step): void {
+    this.#nowMs += 1_000;
+    if (step.what === 'restart') this.#restart();
+    else if (step.what === 'label') this.#sites.set(step.name, site(step.name, step.env, this.#nowMs));
+    else if (step.what === 'remove') this.#sites.delete(step.name);
+    else if (step.what === 'delete') this.#virtualSites.delete(step.name);
+    else this.#select(step.name, step.env);
+    if (step.what === 'label' || step.what === 'remove') this.#membership.noteSite(step.name);
+    if (step.what === 'delete') this.#membership.noteVirtualSite(step.name, false);
+    const world = { sites: this.#sites, virtualSites: this.#virtualSites, states };
+    for (const row of allRows(this.#membership, world, this.#nowMs)) {
+      const key = `${row.virtual_site}/${row.site}/${row.from_at}`;
+      expect(row.version).toBeGreaterThan(this.#table.get(key)?.version ?? 0);
+      this.#table.set(key, row);
+    }
+    this.#check();
+  }
+
+  #select(name: string, env: string): void {
+    const before = this.#virtualSites.get(name);
+    const after = virtualSite(name, env, this.#nowMs);
+    const createdAtMs = before?.metadata.createdAtMs ?? this.#nowMs;
+    this.#virtualSites.set(name, { ...after, metadata: { ...after.metadata, createdAtMs } });
+    const version = this.#membership.nextVersion(this.#nowMs);
+    for (const [key, row] of this.#table)
+      if (before === undefined && row.virtual_site === name)
+        this.#table.set(key, { ...row, to_at: row.from_at, version });
+    this.#membership.noteVirtualSite(name, before === undefined);
+  }
+
+  #restart(): void {
+    const rows = [...this.#table.values()];
+    const open = rows.filter(({ to_at }) => to_at === OPEN_END_MS);
+    const intervals = open.map(({ virtual_site, site: name, from_at }) => ({
+      virtualSite: virtual_site,
+      sites: [name],
+      fromMs: [from_at],
+    }));
+    this.#membership = new Membership();
+    this.#membership.restore(intervals, Math.max(0, ...rows.map(({ version }) => version)), this.#nowMs - 1);
+    for (const name of this.#sites.keys()) this.#membership.noteSite(name);
+    for (const name of this.#virtualSites.keys()) this.#membership.noteVirtualSite(name, false);
+  }
+
+  #check(): void {
+    const desired: string[] = [];
+    for (const { metadata: group, spec } of this.#virtualSites.values())
+      for (const { metadata: member, spec: given } of this.#sites.values())
+        if (spec.selector === `env=${given.labels.env}`) desired.push(`${group.name}/${member.name}`);
+    const rows = [...this.#table.values()].filter((row) => row.to_at > row.from_at);
+    const open = rows.filter(({ to_at }) => to_at === OPEN_END_MS);
+    expect(open.map((row) => `${row.virtual_site}/${row.site}`).sort()).toEqual(desired.sort());
+    expect(this.#membership.openCount).toBe(desired.length);
+    for (const a of rows)
+      for (const b of rows)
+        if (a !== b && a.virtual_site === b.virtual_site && a.site === b.site)
+          expect(a.to_at <= b.from_at || b.to_at <= a.from_at).toBe(true);
+  }
+}
+
 describe('membership', () => {
   it('gives the same rows again until they are settled', () => {
     const membership = new Membership();
@@ -56,75 +131,17 @@ describe('membership', () => {
   it('is what labels and selectors say after any history, one open interval a pair, none overlapping', () => {
     const env = fc.constantFrom('x', 'y', 'z');
     const name = fc.constantFrom('a', 'b', 'c', 'd');
-    const step = fc.oneof(
-      fc.record({ what: fc.constant('site' as const), name, env }),
-      fc.record({ what: fc.constant('unsite' as const), name }),
-      fc.record({ what: fc.constant('group' as const), name, env }),
-      fc.record({ what: fc.constant('ungroup' as const), name }),
+    const step: fc.Arbitrary<Step> = fc.oneof(
+      fc.record({ what: fc.constant('label' as const), name, env }),
+      fc.record({ what: fc.constant('remove' as const), name }),
+      fc.record({ what: fc.constant('select' as const), name, env }),
+      fc.record({ what: fc.constant('delete' as const), name }),
       fc.record({ what: fc.constant('restart' as const) }),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const sites = new Map<string, Site>();
-        const virtualSites = new Map<string, VirtualSite>();
-        const world = { sites, virtualSites, states };
-        const table = new Map<string, MembershipRow>();
-        let membership = new Membership();
-        let nowMs = NOON;
-        for (const one of steps) {
-          nowMs += 1_000;
-          if (one.what === 'site') sites.set(one.name, site(one.name, one.env, nowMs));
-          if (one.what === 'unsite') sites.delete(one.name);
-          if (one.what === 'group') {
-            const before = virtualSites.get(one.name);
-            const after = virtualSite(one.name, one.env, nowMs);
-            const createdAtMs = before?.metadata.createdAtMs ?? nowMs;
-            virtualSites.set(one.name, { ...after, metadata: { ...after.metadata, createdAtMs } });
-            if (before === undefined)
-              for (const [key, row] of table)
-                if (row.virtual_site === one.name)
-                  table.set(key, { ...row, to_at: row.from_at, version: membership.nextVersion(nowMs) });
-            membership.noteVirtualSite(one.name, before === undefined);
-          }
-          if (one.what === 'ungroup') {
-            virtualSites.delete(one.name);
-            membership.noteVirtualSite(one.name, false);
-          }
-          if (one.what === 'site' || one.what === 'unsite') membership.noteSite(one.name);
-          if (one.what === 'restart') {
-            membership = new Membership();
-            const open = [...table.values()].filter(({ to_at }) => to_at === OPEN_END_MS);
-            const versions = [...table.values()].map(({ version }) => version);
-            membership.restore(
-              open.map((row) => ({
-                virtualSite: row.virtual_site,
-                sites: [row.site],
-                fromMs: [row.from_at],
-              })),
-              Math.max(0, ...versions),
-              nowMs - 1,
-            );
-            for (const known of sites.keys()) membership.noteSite(known);
-            for (const known of virtualSites.keys()) membership.noteVirtualSite(known, false);
-          }
-          for (const row of allRows(membership, world, nowMs)) {
-            const key = `${row.virtual_site}/${row.site}/${row.from_at}`;
-            expect(row.version).toBeGreaterThan(table.get(key)?.version ?? 0);
-            table.set(key, row);
-          }
-          const desired: string[] = [];
-          for (const { metadata: group, spec } of virtualSites.values())
-            for (const { metadata: member, spec: given } of sites.values())
-              if (spec.selector === `env=${given.labels.env}`) desired.push(`${group.name}/${member.name}`);
-          const rows = [...table.values()].filter((row) => row.to_at > row.from_at);
-          const open = rows.filter(({ to_at }) => to_at === OPEN_END_MS);
-          expect(open.map((row) => `${row.virtual_site}/${row.site}`).sort()).toEqual(desired.sort());
-          expect(membership.openCount).toBe(desired.length);
-          for (const a of rows)
-            for (const b of rows)
-              if (a !== b && a.virtual_site === b.virtual_site && a.site === b.site)
-                expect(a.to_at <= b.from_at || b.to_at <= a.from_at).toBe(true);
-        }
+        const history = new History();
+        for (const one of steps) history.take(one);
       }),
       { numRuns: 300 },
     );
