@@ -7,7 +7,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { Table, TableView } from '../core/ports/table.ts';
 import { DEFAULT_WEIGHTS, type Weights } from '../core/score/weights.ts';
 import { insertRows, publishStates } from './effects.ts';
-import { createFigures } from './figures.ts';
+import { createFigures, type Figures } from './figures.ts';
 import { lookUp } from './known.ts';
 import { createMemory, type Memory } from './memory.ts';
 import { admit, conclude } from './pipeline.ts';
@@ -49,103 +49,50 @@ type Parts = {
   registry: Registry;
   memory: Memory;
   subscription: Subscription;
-  stopping: AbortController;
 };
 
 /** Turns reports into rows: one loop, one batch at a time, and everything it remembers can be rebuilt. */
 export function createAggregator(options: AggregatorOptions): Aggregator {
-  const { log, table, store, clock, logger } = options;
-  const weights = options.weights ?? DEFAULT_WEIGHTS;
-  const paceMs = options.paceMs ?? PACE_MS;
-  const figures = createFigures(options.metrics);
-  let running: { parts: Parts; loop: Promise<void> } | null = null;
+  return new ReportAggregator(options);
+}
 
-  async function start(): Promise<void> {
+class ReportAggregator implements Aggregator {
+  readonly #options: AggregatorOptions;
+  readonly #weights: Weights;
+  readonly #paceMs: number;
+  readonly #figures: Figures;
+  readonly #stopping = new AbortController();
+  #parts: Parts | null = null;
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: AggregatorOptions) {
+    this.#options = options;
+    this.#weights = options.weights ?? DEFAULT_WEIGHTS;
+    this.#paceMs = options.paceMs ?? PACE_MS;
+    this.#figures = createFigures(options.metrics);
+  }
+
+  async start(): Promise<void> {
+    const { table, master, logger } = this.#options;
     const resources = await table.view('resources');
     const states = await table.view('state');
-    const subscription = await subscribe();
-    const parts: Parts = {
+    const parts = {
       resources,
       states,
-      registry: createRegistry(resources, options.master),
+      registry: createRegistry(resources, master),
       memory: createMemory(states, logger),
-      subscription,
-      stopping: new AbortController(),
+      subscription: await this.#subscribe(),
     };
-    running = { parts, loop: run(parts) };
+    this.#parts = parts;
+    this.#loop = this.#run(parts);
   }
 
-  function subscribe(): Promise<Subscription> {
-    return log.subscribe({
-      group: 'aggregator',
-      topics: ['reports', 'backfill'],
-      maxRecords: MAX_RECORDS,
-      maxWaitMs: MAX_WAIT_MS,
-    });
-  }
-
-  async function run(parts: Parts): Promise<void> {
-    const { signal } = parts.stopping;
-    let lagAtMs = Number.NEGATIVE_INFINITY;
-    while (!signal.aborted) {
-      const batch = await parts.subscription.next(signal);
-      const beganMs = clock.monoMs();
-      if (beganMs - lagAtMs >= LAG_EVERY_MS && !signal.aborted) {
-        lagAtMs = beganMs;
-        figures.lag(await parts.subscription.lag());
-      }
-      if (batch === null) continue;
-      await take(batch, parts, beganMs);
-      const isFull = batch.records.length >= MAX_RECORDS;
-      if (!isFull) await pause(beganMs + paceMs - clock.monoMs(), signal);
-    }
-  }
-
-  /** Commit last: durable, then committed, then told to others. */
-  async function take(batch: LogBatch, parts: Parts, beganMs: number): Promise<void> {
-    const { registry, memory, stopping } = parts;
-    const { signal } = stopping;
-    const { spoolMaxAgeMs } = options;
-    const admitted = admit(batch.records, { registry, spoolMaxAgeMs, weights });
-    const asked = await untilDone('look up', () => lookUp(store, memory, admitted.authentic), logger, signal);
-    if (asked === null) return;
-    const outcome = conclude(admitted, asked.value, memory, weights, clock.nowMs());
-    const inserted = await untilDone('insert', () => insertRows(outcome, store, clock), logger, signal);
-    if (inserted === null) return;
-    if (!(await commit(batch, parts))) return;
-    await untilDone('publish', () => publishStates(outcome, table, memory), logger, signal);
-    if (batch.skipped > 0) {
-      figures.skipped(batch.skipped);
-      logger.warn({ records: batch.skipped }, 'aggregator.records.skipped');
-    }
-    figures.batch(outcome, (clock.monoMs() - beganMs) / 1000);
-    figures.remembered(memory.size);
-  }
-
-  /** False when others have the batch now, or nobody knows: what was not committed is read and comes to the same rows again. */
-  async function commit(batch: LogBatch, parts: Parts): Promise<boolean> {
-    try {
-      const committed = await parts.subscription.commit(batch);
-      if (committed.ok) return true;
-      figures.fenced();
-      logger.info({ records: batch.records.length }, 'aggregator.batch.fenced');
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error;
-      logger.warn({ code: error.code, reason: error.message }, 'aggregator.commit.failed');
-      await parts.subscription.close();
-      const again = await untilDone('subscribe', subscribe, logger, parts.stopping.signal);
-      if (again !== null) parts.subscription = again.value;
-    }
-    parts.memory.forget();
-    return false;
-  }
-
-  async function stop(): Promise<void> {
-    if (running === null) return;
-    const { parts, loop } = running;
-    running = null;
-    parts.stopping.abort();
-    await loop;
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#loop;
+    const parts = this.#parts;
+    this.#parts = null;
+    if (parts === null) return;
     await parts.subscription.close();
     parts.registry.close();
     parts.memory.close();
@@ -153,5 +100,77 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
     await parts.resources.close();
   }
 
-  return { start, stop, caughtUp: async () => running?.parts.subscription.caughtUp() ?? false };
+  async caughtUp(): Promise<boolean> {
+    return this.#parts?.subscription.caughtUp() ?? false;
+  }
+
+  #subscribe(): Promise<Subscription> {
+    return this.#options.log.subscribe({
+      group: 'aggregator',
+      topics: ['reports', 'backfill'],
+      maxRecords: MAX_RECORDS,
+      maxWaitMs: MAX_WAIT_MS,
+    });
+  }
+
+  async #run(parts: Parts): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    let lagAtMs = Number.NEGATIVE_INFINITY;
+    while (!signal.aborted) {
+      const batch = await parts.subscription.next(signal);
+      const beganMs = clock.monoMs();
+      if (beganMs - lagAtMs >= LAG_EVERY_MS && !signal.aborted) {
+        lagAtMs = beganMs;
+        this.#figures.lag(await parts.subscription.lag());
+      }
+      if (batch === null) continue;
+      await this.#take(batch, parts, beganMs);
+      const isFull = batch.records.length >= MAX_RECORDS;
+      if (!isFull) await pause(beganMs + this.#paceMs - clock.monoMs(), signal);
+    }
+  }
+
+  /** Commit last: durable, then committed, then told to others. */
+  async #take(batch: LogBatch, parts: Parts, beganMs: number): Promise<void> {
+    const { store, table, clock, logger, spoolMaxAgeMs } = this.#options;
+    const { registry, memory } = parts;
+    const admitted = admit(batch.records, registry, spoolMaxAgeMs);
+    const asked = await this.#untilDone('look up', () => lookUp(store, memory, admitted.authentic));
+    if (asked === null) return;
+    const outcome = conclude(admitted, asked.value, memory, this.#weights, clock.nowMs());
+    const inserted = await this.#untilDone('insert', () => insertRows(outcome, store, clock));
+    if (inserted === null) return;
+    if (!(await this.#commit(batch, parts))) return;
+    await this.#untilDone('publish', () => publishStates(outcome, table, memory));
+    if (batch.skipped > 0) {
+      this.#figures.skipped(batch.skipped);
+      logger.warn({ records: batch.skipped }, 'aggregator.records.skipped');
+    }
+    this.#figures.batch(outcome, (clock.monoMs() - beganMs) / 1000);
+    this.#figures.remembered(memory.size);
+  }
+
+  /** False when others have the batch now, or nobody knows: what was not committed is read and comes to the same rows again. */
+  async #commit(batch: LogBatch, parts: Parts): Promise<boolean> {
+    const { logger } = this.#options;
+    try {
+      const committed = await parts.subscription.commit(batch);
+      if (committed.ok) return true;
+      this.#figures.fenced();
+      logger.info({ records: batch.records.length }, 'aggregator.batch.fenced');
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      logger.warn({ code: error.code, reason: error.message }, 'aggregator.commit.failed');
+      await parts.subscription.close();
+      const again = await this.#untilDone('subscribe', () => this.#subscribe());
+      if (again !== null) parts.subscription = again.value;
+    }
+    parts.memory.forget();
+    return false;
+  }
+
+  #untilDone<T>(what: string, act: () => Promise<T>): Promise<{ value: T } | null> {
+    return untilDone(what, act, this.#options.logger, this.#stopping.signal);
+  }
 }

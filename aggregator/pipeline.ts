@@ -12,7 +12,6 @@ import { addRows } from './rows.ts';
 import { judge } from './score.ts';
 import type { Refused, Step } from './step.ts';
 
-export type Rules = { registry: Registry; spoolMaxAgeMs: number; weights: Weights };
 export type Admitted = { authentic: Authentic[]; refused: Refused[] };
 
 /*
@@ -21,17 +20,17 @@ export type Admitted = { authentic: Authentic[]; refused: Refused[] };
  * `conclude` after it and is the only part that moves the memory.
  */
 
-export function admit(records: readonly LogRecord[], rules: Rules): Admitted {
+export function admit(records: readonly LogRecord[], registry: Registry, spoolMaxAgeMs: number): Admitted {
   const admitted: Admitted = { authentic: [], refused: [] };
   for (const record of records) {
-    const step = admitOne(record, rules);
+    const step = admitOne(record, registry, spoolMaxAgeMs);
     if (step.ok) admitted.authentic.push(step.value);
     else admitted.refused.push({ record, refusal: step });
   }
   return admitted;
 }
 
-function admitOne(record: LogRecord, { registry, spoolMaxAgeMs }: Rules): Step<Authentic> {
+function admitOne(record: LogRecord, registry: Registry, spoolMaxAgeMs: number): Step<Authentic> {
   const decoded = decode(record);
   return decoded.ok ? authenticate(decoded.value, registry, spoolMaxAgeMs) : decoded;
 }

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ClickHouseClient, createClient } from '@clickhouse/client';
-import { createChdbConnection } from 'chdb/connection';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { LANE_LIMITS } from '../adapters/clickhouse/clients.ts';
+import { openEmbedded } from '../adapters/clickhouse/embedded.ts';
 import { compileEncoder, NativeBuffer } from '../adapters/clickhouse/encoder.ts';
 import { openStore } from '../adapters/clickhouse/open.ts';
 import { createMetrics } from '../adapters/prometheus/metrics.ts';
@@ -52,18 +53,17 @@ export async function run(): Promise<BenchResult> {
   const files = { dir, partitions: 4, retentionMs: DAY_MS, retentionBytes: 4e9, logger: silent };
   const { log, table } = openSqlite(files);
   await Promise.all([log.start(), table.start(), store.start()]);
-  // cast: chdb types its connection by another copy of the client's package.
-  const connection = createChdbConnection({ path: join(dir, 'store') }) as never;
-  const client = createClient({ connection });
+  // Beside the store, on the same database and with its writer's settings.
+  const clients = await openEmbedded(join(dir, 'store'), LANE_LIMITS);
   try {
     const owner = await table.claim('control');
     await owner.write('resources', registrations(SITES));
-    return await compare({ log, table, store, client });
+    return await compare({ log, table, store, client: clients.writer });
   } finally {
-    await client.close();
     await log.stop();
     await table.stop();
     await store.stop();
+    await clients.close();
     await rm(dir, { recursive: true, force: true });
   }
 }

@@ -51,7 +51,7 @@ function visit(schema: TSchema, value: unknown, pointer: string, faults: Fault[]
     if (value.length > maxItems) add(`the list has ${value.length} items`, `keep it to ${maxItems}`);
     for (const [i, item] of value.entries()) visit(schema.items, item, `${pointer}/${i}`, faults);
   } else if (Type.IsString(schema)) {
-    if (typeof value !== 'string') return void wrongType('text', `put it in quotes: "${String(value)}"`);
+    if (typeof value !== 'string') return void wrongType('text', quoted(value));
     visitText(schema, value, add);
   } else if (Type.IsInteger(schema) || Type.IsNumber(schema)) {
     const whole = Type.IsInteger(schema);
@@ -169,6 +169,12 @@ function option(schema: TSchema, name: string): unknown {
 function limit(schema: TSchema, name: string, otherwise = Number.POSITIVE_INFINITY): number {
   const value = option(schema, name);
   return typeof value === 'number' ? value : otherwise;
+}
+
+/** Only plain values go in quotes: a mapping may have a field `toString`, which makes it no text at all. */
+function quoted(value: unknown): string {
+  const isPlain = typeof value === 'number' || typeof value === 'boolean';
+  return isPlain ? `put it in quotes: "${value}"` : 'write text';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -75,6 +75,11 @@ describe('decode', () => {
     }
   });
 
+  test('is not undone by a value that pretends to be text', () => {
+    for (const field of ['version', 'site', 'ts', 'v', 'prev', 'probes'])
+      expect(saying({ ...said, [field]: { toString: 1, valueOf: null, toJSON: 'x' } }).ok).toBe(false);
+  });
+
   test('never throws for a report of which any field is replaced', () => {
     const fields = fc.constantFrom(...Object.keys(said));
     fc.assert(

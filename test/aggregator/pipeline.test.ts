@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 
 function take(records: LogRecord[], known: Known = new Map(), nowMs = 0) {
-  const admitted = admit(records, { registry, spoolMaxAgeMs: SPOOL_MAX_AGE_MS, weights: DEFAULT_WEIGHTS });
+  const admitted = admit(records, registry, SPOOL_MAX_AGE_MS);
   return conclude(admitted, known, memory, DEFAULT_WEIGHTS, nowMs);
 }
 const live = (part: Partial<Report>, record: Partial<LogRecord> = {}) => recordOf(report(part), record);
