@@ -57,6 +57,20 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
     await picture(page, 'stand-in-3000');
   });
 
+  test('back from a site deep in the list, its row has the focus and is in sight', async () => {
+    await open(500);
+    await page.waitForSelector('.site-link');
+    for (let i = 0; i < 60; i++) await page.keyboard.press('j');
+    const id = await page.locator(':focus').textContent();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.panels');
+    await page.keyboard.press('Escape');
+    await expect.poll(() => page.locator('.site-link:focus').textContent()).toBe(id);
+    const box = await page.locator('.site-link:focus').boundingBox();
+    expect(box?.y).toBeGreaterThan(0);
+    expect(box?.y).toBeLessThan(DESKTOP.height);
+  });
+
   test('a lost connection is said with the age of the data, nothing looks live, and it comes back by itself', async () => {
     await open(12);
     standIn.away = true;

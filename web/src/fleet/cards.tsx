@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Utilisation } from '../bar.tsx';
 import { SimulatedBadge, StateMark } from '../state-mark.tsx';
 import { Heard, LinksUp, type RowsProps, SiteLink } from './table.tsx';
@@ -66,7 +66,7 @@ export function SiteCards(props: RowsProps) {
 
 function Spacer({ px }: { px: number }) {
   const item = useRef<HTMLLIElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (item.current !== null) item.current.style.height = `${px}px`;
   }, [px]);
   return <li ref={item} class="spacer" aria-hidden="true" />;

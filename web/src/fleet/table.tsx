@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import type { SiteView } from '../../../core/model/view.ts';
 import { Utilisation } from '../bar.tsx';
 import { count } from '../format.ts';
@@ -127,7 +127,7 @@ function Heading({
 /** Stands for the rows that are not there. The height goes through the CSSOM: the policy forbids style attributes. */
 function Spacer({ px }: { px: number }) {
   const cell = useRef<HTMLTableCellElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (cell.current !== null) cell.current.style.height = `${px}px`;
   }, [px]);
   return (
