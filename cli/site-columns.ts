@@ -7,6 +7,7 @@ import type { Column } from './table.ts';
 export function siteColumns(paint: Paint, nowMs: number): Column<SiteView>[] {
   return [
     { header: 'SITE', text: (site) => site.id },
+    { header: 'KIND', text: kindText },
     {
       header: 'STATE',
       text: signText,
@@ -18,7 +19,6 @@ export function siteColumns(paint: Paint, nowMs: number): Column<SiteView>[] {
     { header: 'DISK', text: (site) => percent(site.disk), alignRight: true, wide: true },
     { header: 'LINKS', text: linksText, alignRight: true },
     { header: 'HEARD', text: (site) => ago(site.receivedAtMs, nowMs) },
-    { header: 'KIND', text: kindText, wide: true },
     { header: 'VERSION', text: (site) => site.version || '-', wide: true },
     { header: 'VIRTUAL SITES', text: (site) => site.virtualSites.join(',') || '-', wide: true },
     { header: 'LABELS', text: (site) => labelsText(site.labels), wide: true },

@@ -21,5 +21,5 @@ export function isTerminal(stream: object): boolean {
 export function sizeOf(stream: object): { columns: number; rows: number } {
   const columns = 'columns' in stream && typeof stream.columns === 'number' ? stream.columns : 80;
   const rows = 'rows' in stream && typeof stream.rows === 'number' ? stream.rows : 24;
-  return { columns: Math.max(20, columns), rows: Math.max(6, rows) };
+  return { columns: Math.max(1, columns), rows: Math.max(1, rows) };
 }

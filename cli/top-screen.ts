@@ -21,8 +21,13 @@ export type Size = { columns: number; rows: number };
 const CHROME_LINES = 5;
 const DETAIL_LINES = 7;
 
+/** How many sites fit; one at least, however small the screen. */
 export function pageOf(size: Size, state: TopState): number {
-  return Math.max(1, size.rows - CHROME_LINES - (state.detail ? DETAIL_LINES : 0));
+  return Math.max(1, size.rows - CHROME_LINES - detailHeight(size, state));
+}
+
+function detailHeight({ rows }: Size, { detail }: TopState): number {
+  return detail ? Math.max(0, Math.min(DETAIL_LINES, rows - CHROME_LINES - 1)) : 0;
 }
 
 /** One frame: at most `size.rows` lines of at most `size.columns` characters. */
@@ -46,16 +51,10 @@ export function renderTop(model: TopModel, size: Size, paint: Paint): string[] {
     i === 0 && rows.length === 0 ? cut(emptyText(model), size.columns) : '',
   );
   const chosen = sites[cursor];
-  const detail = state.detail ? detailLines(chosen, size.columns, model.nowMs, paint) : [];
+  const detail = detailLines(chosen, size.columns, model.nowMs, paint).slice(0, detailHeight(size, state));
   const header = columns.map((column) => pad(column.header, column.width, column.alignRight)).join(' ');
-  return [
-    ...head,
-    paint('1', header.trimEnd()),
-    ...rows,
-    ...filler,
-    ...detail,
-    keysLine(model, sites.length, size.columns),
-  ];
+  const lines = [...head, paint('1', cut(header.trimEnd(), size.columns)), ...rows, ...filler, ...detail];
+  return [...lines, keysLine(model, sites.length, size.columns)].slice(0, size.rows);
 }
 
 function titleLine({ picture, trouble, hubUrl, nowMs }: TopModel, width: number, paint: Paint): string {
@@ -81,11 +80,16 @@ function countsLine({ picture }: TopModel, width: number, paint: Paint): string 
   if (picture === null) return '';
   const { byState, members, score } = picture.rollup;
   const states: readonly HealthState[] = ['green', 'orange', 'red', 'unknown'];
-  const counts = states.map((state) => ({ state, text: `${signText({ state })} ${byState[state]}` }));
   const rest = score === null ? '' : `  score lowest ${whole(score.min)}, median ${whole(score.p50)}`;
-  const plain = `${members} sites  ${counts.map(({ text }) => text).join('  ')}${rest}`;
-  if ([...plain].length > width) return cut(plain, width);
-  return `${members} sites  ${counts.map(({ state, text }) => paint(colorOf(state), text)).join('  ')}${rest}`;
+  const fitted = (sign: (state: HealthState) => string, tail: string) => {
+    const counts = states.map((state) => ({ state, text: `${sign(state)} ${byState[state]}` }));
+    const plain = `${members} sites  ${counts.map(({ text }) => text).join('  ')}${tail}`;
+    const painted = counts.map(({ state, text }) => paint(colorOf(state), text)).join('  ');
+    return [...plain].length > width ? null : `${members} sites  ${painted}${tail}`;
+  };
+  const words = (state: HealthState) => signText({ state });
+  const shapes = (state: HealthState) => words(state).slice(0, 1);
+  return fitted(words, rest) ?? fitted(words, '') ?? fitted(shapes, '') ?? cut(`${members} sites`, width);
 }
 
 function filterLine({ state }: TopModel, { columns }: Size, paint: Paint): string {
@@ -102,7 +106,7 @@ type FittedColumn = Column<SiteView> & { width: number };
 
 /** The columns that there is room for; the reason gets what is left. */
 function columnsFor(width: number, sites: readonly SiteView[], nowMs: number, paint: Paint): FittedColumn[] {
-  const longest = sites.reduce((length, site) => Math.max(length, site.id.length), 4);
+  const longest = sites.reduce((length, site) => Math.max(length, nameText(site).length), 4);
   const right = { alignRight: true };
   const all: (FittedColumn & { from: number })[] = [
     {
@@ -112,7 +116,7 @@ function columnsFor(width: number, sites: readonly SiteView[], nowMs: number, pa
       width: 10,
       from: 0,
     },
-    { header: 'SITE', text: (site) => site.id, width: Math.min(longest, Math.max(12, width >> 2)), from: 0 },
+    { header: 'SITE', text: nameText, width: Math.min(longest, Math.max(12, width >> 2)), from: 0 },
     { header: 'SCORE', text: (site) => whole(site.score), width: 5, from: 0, ...right },
     { header: 'CPU', text: (site) => percent(site.cpu), width: 4, from: 60, ...right },
     { header: 'MEM', text: (site) => percent(site.memory), width: 4, from: 60, ...right },
@@ -120,10 +124,19 @@ function columnsFor(width: number, sites: readonly SiteView[], nowMs: number, pa
     { header: 'LINKS', text: linksText, width: 5, from: 70, ...right },
     { header: 'HEARD', text: (site) => ago(site.receivedAtMs, nowMs), width: 8, from: 80 },
   ];
-  const shown = all.filter((column) => width >= column.from);
-  const used = shown.reduce((sum, column) => sum + column.width + 1, 0);
+  let used = 0;
+  const shown = all.filter((column) => {
+    const fits = width >= column.from && used + column.width <= width;
+    if (fits) used += column.width + 1;
+    return fits;
+  });
   const left = width - used;
   return left < 8 ? shown : [...shown, { header: 'REASON', text: (site) => site.reason, width: left }];
+}
+
+/** A site that is not there is never shown as one that is. */
+function nameText(site: SiteView): string {
+  return site.simulated ? `${site.id} [sim]` : site.id;
 }
 
 function rowLine(site: SiteView, columns: readonly FittedColumn[], isChosen: boolean, paint: Paint): string {

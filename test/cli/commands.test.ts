@@ -36,9 +36,13 @@ describe('get', () => {
     const { code, out, err } = await cli('get sites');
     const lines = out.trimEnd().split('\n');
     expect([code, err, lines.length]).toEqual([0, '', 13]);
-    expect(lines[0]).toMatch(/^SITE +STATE +SCORE +CPU +MEMORY +LINKS +HEARD +REASON$/);
+    expect(lines[0]).toMatch(/^SITE +KIND +STATE +SCORE +CPU +MEMORY +LINKS +HEARD +REASON$/);
     expect(
-      lines.slice(1).every((line) => /^\S+ +[●▲■?] (healthy|degraded|critical|silent) /.test(line)),
+      lines
+        .slice(1)
+        .every((line) =>
+          /^\S+ +(host|kubernetes)( \(simulated\))? +[●▲■?] (healthy|degraded|critical|silent) /.test(line),
+        ),
     ).toBe(true);
   });
 

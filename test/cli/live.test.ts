@@ -105,7 +105,7 @@ describe('top', () => {
   test('prints a table once where there is no terminal', async () => {
     const running = start(['top']);
     expect(await running.exit).toBe(0);
-    expect(running.out()).toMatch(/^SITE +STATE/);
+    expect(running.out()).toMatch(/^SITE +KIND +STATE/);
     expect(running.out()).not.toContain('\u001b');
     expect(running.out().trimEnd().split('\n')).toHaveLength(13);
   });
@@ -127,8 +127,17 @@ describe('top', () => {
     const fits = (columns: number, rows: number) =>
       frame(running).length <= rows && frame(running).every((line) => [...line].length <= columns);
     expect(fits(100, 12)).toBe(true);
-    running.resize({ columns: 40, rows: 8 });
-    expect(fits(40, 8)).toBe(true);
+    running.press('\r');
+    await shows(running, /^kind /);
+    for (const [columns, rows] of [
+      [40, 8],
+      [200, 50],
+      [9, 3],
+      [40, 10],
+    ] as const) {
+      running.resize({ columns, rows });
+      expect([columns, rows, fits(columns, rows)]).toEqual([columns, rows, true]);
+    }
     expect(frame(running).at(-1)).toMatch(/^12 shown/);
     expect(running.out()).toContain(ENTER_SCREEN);
     running.press('q');
@@ -188,6 +197,6 @@ describe('top', () => {
     await shows(running, '12 shown');
     const silent = { ...siteAt(0), state: 'unknown' as const, freshness: 'silent' as const, score: null };
     hub.tell(hub.delta(2, [silent]));
-    await shows(running, new RegExp(`\\? silent +${silent.id} +-`));
+    await shows(running, new RegExp(`\\? silent +${silent.id} .*-`));
   });
 });
