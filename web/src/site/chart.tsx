@@ -80,7 +80,7 @@ function linePath(
     }
     const joined = before !== null && atMs - before <= stepMs * 1.5;
     path += `${joined ? 'L' : 'M'}${x(atMs).toFixed(1)} ${y(value).toFixed(1)}`;
-    if (!joined) path += 'h1';
+    if (!joined) path += 'h2';
     before = atMs;
   }
   return path;

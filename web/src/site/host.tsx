@@ -71,7 +71,7 @@ function Interfaces({ interfaces }: { interfaces: Host['interfaces'] }) {
           {interfaces.map((one) => (
             <tr key={one.name}>
               <th scope="row">{one.name}</th>
-              <td>{one.up ? 'up' : <span class="short">down</span>}</td>
+              <td>{one.up ? 'up' : <span class="muted">down</span>}</td>
               <td class="number">{bytes(one.rxBytes)}</td>
               <td class="number">{bytes(one.txBytes)}</td>
               <td class="number">{count(one.rxErrors + one.txErrors)}</td>
