@@ -88,12 +88,12 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
       onProgress: (progress) =>
         err.write(
           'stats' in progress
-            ? `${describe(progress.stats, options.sites)}\n`
+            ? `${progress.stats.connected} of ${options.sites} connected, ${describe(progress.stats)}\n`
             : `${progress.registered} of ${options.sites} sites are registered\n`,
         ),
     });
     if (!result.ok) deps.fail(result.code === 'unreachable' ? 3 : 1, `${result.detail} [${result.code}]`);
-    else out.write(`${describe(result.stats, options.sites)}\n`);
+    else out.write(`${describe(result.stats)}\n`);
   } finally {
     invitations.close();
   }
@@ -116,9 +116,9 @@ async function register(
   return { ok: true, joined: { site, key: Buffer.from(key, 'base64url'), ca, url, instance } };
 }
 
-function describe(stats: FleetStats, sites: number): string {
-  const { connected, sent, acked, held, dropped, bytes } = stats;
-  return `${connected} of ${sites} connected · ${sent} reports made, ${acked} acknowledged (${(bytes / 1e6).toFixed(1)} MB), ${held} held, ${dropped} dropped`;
+function describe(stats: FleetStats): string {
+  const { sent, acked, held, dropped, bytes } = stats;
+  return `${sent} reports made, ${acked} acknowledged (${(bytes / 1e6).toFixed(1)} MB), ${held} held, ${dropped} dropped`;
 }
 
 function readCount(least: number, most: number) {
