@@ -56,8 +56,8 @@ export type Collector = {
 const OFFSET = 'clock-offset-ms';
 /** A smaller change of the offset is not worth a write to disk. */
 const OFFSET_STEP_MS = 50;
-/** The first report waits so long for the hub, whose time it should carry. */
-const FIRST_CONTACT_MS = 2000;
+/** The first report waits for the hub, whose time it should carry: an interval, within these bounds. */
+const FIRST_CONTACT_MS = { least: 500, most: 2000 } as const;
 const FLUSH_MS = 2000;
 
 export function createCollector(options: CollectorOptions): Collector {
@@ -170,7 +170,10 @@ export function createCollector(options: CollectorOptions): Collector {
       boot = { id, prev, startedMonoMs: clock.monoMs() };
       time = createCorrectedTime(clock, uplink.offsetMs, rememberedOffset());
       for (const probe of probes) await probe.start();
-      firstContact = setTimeout(begin, FIRST_CONTACT_MS);
+      firstContact = setTimeout(
+        begin,
+        Math.max(FIRST_CONTACT_MS.least, Math.min(FIRST_CONTACT_MS.most, intervalMs)),
+      );
       await uplink.start();
       if (uplink.ready) begin();
       logger.info({ site, boot: id, intervalMs }, 'collector.started');
