@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { text as readAll } from 'node:stream/consumers';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { LiveMessage, SiteView } from '../../core/model/view.ts';
@@ -41,13 +41,9 @@ export async function startStandInHub(
 ): Promise<StandInHub> {
   const routes = new Map<string, Answer>();
   const asked: Asked[] = [];
-  const sockets = new Set<Socket>();
   const live = new WebSocketServer({ noServer: true });
   const server = tls ? createTlsServer(tls) : createServer();
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
+  const sockets = socketsOf(server);
   server.on('request', async (request, response) => {
     const one = await readRequest(request);
     asked.push(one);
@@ -73,23 +69,14 @@ export async function startStandInHub(
     tell(message) {
       for (const socket of live.clients) socket.send(JSON.stringify(message));
     },
-    snapshot: (version) => ({
-      type: 'snapshot',
-      version,
-      hub: { version: '0.1.0', nowMs, caughtUp: true, blind: null },
-      rollup: rollupOf(hub.sites),
-      sites: hub.sites,
-      virtualSites: [],
-    }),
+    snapshot: (version) => ({ type: 'snapshot', version, sites: hub.sites, ...aside(hub.sites, nowMs) }),
     delta: (version, upsert, remove = []) => ({
       type: 'delta',
       from: version - 1,
       version,
-      hub: { version: '0.1.0', nowMs, caughtUp: true, blind: null },
-      rollup: rollupOf(hub.sites),
       upsert,
       remove,
-      virtualSites: [],
+      ...aside(hub.sites, nowMs),
     }),
     cut() {
       for (const socket of live.clients) socket.terminate();
@@ -97,11 +84,34 @@ export async function startStandInHub(
     away: false,
     async stop() {
       for (const socket of sockets) socket.destroy();
-      const { promise, resolve } = Promise.withResolvers<void>();
-      server.close(() => resolve());
-      await promise;
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
     },
   };
+  attend(server, live, hub);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address: AddressInfo | string | null = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return Object.assign(hub, { url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}` });
+}
+
+/** Its open connections, so that stopping waits for nobody. */
+function socketsOf(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  return sockets;
+}
+
+/** What every live message says besides its sites. */
+function aside(sites: readonly SiteView[], nowMs: number) {
+  const hub = { version: '0.1.0', nowMs, caughtUp: true, blind: null };
+  return { hub, rollup: rollupOf(sites), virtualSites: [] };
+}
+
+/** Live views: the first message of a viewer is its subscription, answered with a snapshot. */
+function attend(server: Server, live: WebSocketServer, hub: StandInHub): void {
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (hub.away || !isSignedIn(request)) {
       socket.end(`HTTP/1.1 ${hub.away ? '503 Away' : '401 Unauthorized'}\r\nConnection: close\r\n\r\n`);
@@ -111,12 +121,6 @@ export async function startStandInHub(
       opened.once('message', () => opened.send(JSON.stringify(hub.snapshot(1))));
     });
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address: AddressInfo | string | null = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return Object.assign(hub, { url: `${tls ? 'https' : 'http'}://127.0.0.1:${port}` });
 }
 
 function isSignedIn(request: IncomingMessage): boolean {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type AstNode, nameOf, type Source, sources, walk } from './source.ts';
+import { type AstNode, isNode, nameOf, type Source, sources, walk } from './source.ts';
 
 const MAX_FILE_LINES = 400;
 const MAX_FUNCTION_LINES = 70;
@@ -20,7 +20,7 @@ test(`functions have at most ${MAX_FUNCTION_LINES} lines`, () => {
 function longFunctions(source: Source): string[] {
   const long: string[] = [];
   walk(source.tree, (node, parents) => {
-    if (!FUNCTIONS.includes(node.type) || isSuite(parents[0])) return;
+    if (!FUNCTIONS.includes(node.type) || isSuite(parents[0]) || listsTests(node)) return;
     const from = source.lineOf(node.start);
     const lines = source.lineOf(node.end) - from + 1;
     if (lines > MAX_FUNCTION_LINES) long.push(`${source.path}:${from} has ${lines} lines`);
@@ -30,9 +30,25 @@ function longFunctions(source: Source): string[] {
 
 /** `describe('…', () => {…})` is a chapter of a file, not a function that somebody has to hold in mind. */
 function isSuite(parent: AstNode | undefined): boolean {
-  if (parent?.type !== 'CallExpression') return false;
-  let callee: unknown = parent.callee;
-  while (typeof callee === 'object' && callee !== null && ('object' in callee || 'callee' in callee))
-    callee = 'object' in callee ? callee.object : callee.callee;
-  return nameOf(callee) === 'describe';
+  return parent?.type === 'CallExpression' && calleeOf(parent) === 'describe';
+}
+
+/** So is a function that a contract suite is made of: tests one below the other. */
+function listsTests({ body }: AstNode): boolean {
+  const statements = isNode(body) && Array.isArray(body.body) ? body.body.filter(isNode) : [];
+  return statements.some(
+    ({ type, expression }) =>
+      type === 'ExpressionStatement' &&
+      isNode(expression) &&
+      expression.type === 'CallExpression' &&
+      ['test', 'it', 'describe'].includes(calleeOf(expression) ?? ''),
+  );
+}
+
+/** The name that a chain of calls begins with: `test` of `test.each(rows)('…')`. */
+function calleeOf(call: AstNode): string | null {
+  let callee: unknown = call.callee;
+  while (isNode(callee) && (callee.object !== undefined || callee.callee !== undefined))
+    callee = callee.object ?? callee.callee;
+  return nameOf(callee);
 }

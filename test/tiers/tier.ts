@@ -12,7 +12,7 @@ const SUFFIXES: [suffix: string, tier: Tier][] = [
   ['.test.ts', 'unit'],
 ];
 
-export function tierOf(file: string): Tier | null {
+function tierOf(file: string): Tier | null {
   return SUFFIXES.find(([suffix]) => file.endsWith(suffix))?.[1] ?? null;
 }
 
