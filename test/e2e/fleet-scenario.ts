@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect } from 'vitest';
+import { expect, it } from 'vitest';
 import type { SiteDetail } from '../../core/model/view.ts';
 import { Collector, Hub } from '../parts/hub.ts';
 import { createNetwork } from '../parts/namespaces.ts';
@@ -9,7 +9,7 @@ import { NODE, ROOT, type Running, run, until } from '../parts/process.ts';
 const HUB = 1;
 const PEER = 20;
 const PEER_PORT = 8080;
-export const SITES = { lossy: 11, failing: 12, offline: 13, tiny: 14 } as const;
+const SITES = { lossy: 11, failing: 12, offline: 13, tiny: 14 } as const;
 type SiteName = keyof typeof SITES;
 const NAMES: readonly SiteName[] = ['lossy', 'failing', 'offline', 'tiny'];
 
@@ -23,16 +23,16 @@ export class Fleet {
   readonly #peerNamespace: string;
   readonly #failing: string;
 
-  constructor(hubEnv: Record<string, string> = {}, hubAddress = HUB) {
-    const namespace = this.network.host('hub', hubAddress);
+  constructor() {
+    const namespace = this.network.host('hub', HUB);
     this.#peerNamespace = this.network.host('peer', PEER);
-    this.hub = new Hub({ namespace, listen: `${this.network.addressOf(hubAddress)}:7117`, env: hubEnv });
+    this.hub = new Hub({ namespace, listen: `${this.network.addressOf(HUB)}:7117` });
     this.#failing = join(this.hub.dataDir, 'peer-fails');
   }
 
-  async start(): Promise<void> {
+  async start(hubEnv: Record<string, string> = {}): Promise<void> {
     await this.startPeer();
-    await this.hub.start();
+    await this.hub.start(hubEnv);
     for (const name of NAMES) {
       const namespace = this.network.host(name, SITES[name]);
       const token = await this.hub.addSite(name, { env: name === 'tiny' ? 'prod' : 'test' });
@@ -114,7 +114,7 @@ function connectivity(detail: SiteDetail): number {
 }
 
 /** Every site is heard, with its links up and nothing held against them. */
-export async function allHealthy(fleet: Fleet): Promise<void> {
+async function allHealthy(fleet: Fleet): Promise<void> {
   for (const name of NAMES)
     await fleet.see(
       name,
@@ -124,10 +124,10 @@ export async function allHealthy(fleet: Fleet): Promise<void> {
     );
 }
 
-export async function lossIsSeen(fleet: Fleet): Promise<void> {
+async function lossIsSeen(fleet: Fleet): Promise<void> {
   fleet.network.nft(
     'lossy',
-    `table inet loss { chain out { type filter hook output priority 0; tcp flags syn tcp dport ${PEER_PORT} numgen random mod 100 < 30 drop; } }`,
+    `table inet loss {\n chain out {\n type filter hook output priority 0;\n tcp flags syn tcp dport ${PEER_PORT} numgen random mod 100 < 30 drop\n }\n}\n`,
   );
   const lossy = await fleet.see('lossy', 'loses requests on its link', (detail) => {
     const found = penalty(detail, 'link-loss', 'peer');
@@ -142,7 +142,7 @@ export async function lossIsSeen(fleet: Fleet): Promise<void> {
   await fleet.see('lossy', 'recovers', (detail) => connectivity(detail) === 100, 120_000);
 }
 
-export async function failingPeerIsSeen(fleet: Fleet): Promise<void> {
+async function failingPeerIsSeen(fleet: Fleet): Promise<void> {
   fleet.peerFails(true);
   const failing = await fleet.see(
     'failing',
@@ -155,7 +155,7 @@ export async function failingPeerIsSeen(fleet: Fleet): Promise<void> {
   await fleet.see('failing', 'recovers', (detail) => connectivity(detail) === 100, 120_000);
 }
 
-export async function gonePeerIsSeen(fleet: Fleet): Promise<void> {
+async function gonePeerIsSeen(fleet: Fleet): Promise<void> {
   await fleet.stopPeer();
   const gone = await fleet.see(
     'failing',
@@ -187,7 +187,7 @@ function hostOf(detail: SiteDetail): HostPart {
   return (detail.report as { host: HostPart }).host;
 }
 
-export async function loadIsSeen(fleet: Fleet): Promise<void> {
+async function loadIsSeen(fleet: Fleet): Promise<void> {
   const before = hostOf(await fleet.hub.site('lossy'));
   const HELD = 600_000_000;
   const burner = fleet.alongside([
@@ -251,7 +251,7 @@ async function cutOff(fleet: Fleet, name: SiteName, reports: number): Promise<{ 
   return { before };
 }
 
-export async function outageIsCaughtUp(fleet: Fleet): Promise<void> {
+async function outageIsCaughtUp(fleet: Fleet): Promise<void> {
   const { before } = await cutOff(fleet, 'offline', 15);
   let newest = before;
   const settled = await until(
@@ -274,7 +274,7 @@ export async function outageIsCaughtUp(fleet: Fleet): Promise<void> {
   expect(items.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['site.silent', 'site.recovered']));
 }
 
-export async function droppedRangeIsAGap(fleet: Fleet): Promise<void> {
+async function droppedRangeIsAGap(fleet: Fleet): Promise<void> {
   await cutOff(fleet, 'tiny', 45);
   const ledger = await until(
     'tiny: what it dropped is a gap, the rest arrived',
@@ -292,10 +292,23 @@ export async function droppedRangeIsAGap(fleet: Fleet): Promise<void> {
   expect(items.filter(({ kind }) => kind === 'site.gap').length).toBeGreaterThan(0);
 }
 
-export async function doctorIsWell(fleet: Fleet): Promise<void> {
+async function doctorIsWell(fleet: Fleet): Promise<void> {
   const { totals } = await fleet.hub.doctor();
   expect(totals.missing).toBe(0);
   expect(totals.sent).toBe(
     totals.stored + totals.quarantined + totals.pending + totals.gaps + totals.missing,
   );
+}
+
+/** The story, in order: each chapter leaves the fleet as it found it. */
+export function chapters(fleet: () => Fleet): void {
+  it('shows every site healthy within moments', () => allHealthy(fleet()));
+  it('sees 30% loss on a link, charges for it, and sees it recover', () => lossIsSeen(fleet()));
+  it('tells a peer that answers 500 from one that does not answer', () => failingPeerIsSeen(fleet()));
+  it('sees a peer that is gone, and its return', () => gonePeerIsSeen(fleet()));
+  it('shows real load as the kernel counts it', () => loadIsSeen(fleet()));
+  it('catches up after an outage without a gap and never moves live state back', () =>
+    outageIsCaughtUp(fleet()));
+  it('shows exactly what a full spool dropped as a gap', () => droppedRangeIsAGap(fleet()));
+  it('accounts for every report', () => doctorIsWell(fleet()));
 }

@@ -50,7 +50,16 @@ describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 300_000 }, 
         await hub.start();
       }
     }
-    await until('every site reports again', async () => (await hub.sites()).every(({ freshness }) => freshness === 'heard'), 60_000);
+    await until(
+      'every site reports again',
+      async () => (await hub.sites()).every(({ freshness }) => freshness === 'heard'),
+      60_000,
+    );
+    await until(
+      'what was held has arrived',
+      async () => (await hub.doctor()).totals.pending <= SITES.length,
+      90_000,
+    );
     for (const collector of collectors) await collector.kill('SIGTERM');
     const { sites } = await until(
       'nothing is pending',
@@ -71,10 +80,15 @@ describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 300_000 }, 
 
   it('has each row once, and every rollup equals its recomputation in another language', async () => {
     await hub.halt();
-    store = openStore({ path: join(hub.dataDir, 'store') }, { logger: { debug() {}, info() {}, warn() {}, error() {} } });
+    store = openStore(
+      { path: join(hub.dataDir, 'store') },
+      { logger: { debug() {}, info() {}, warn() {}, error() {} } },
+    );
     await store.start();
     await exportTables(store, exported);
     const verdict = await runToEnd(['python3', `${ROOT}test/e2e/recompute.py`, exported]);
-    expect(verdict).toMatch(/^compared \d+ reports, \d+ site minutes, \d+ link minutes, \d+ boots: all equal$/m);
+    expect(verdict).toMatch(
+      /^compared \d+ reports, \d+ site minutes, \d+ link minutes, \d+ boots: all equal$/m,
+    );
   });
 });

@@ -96,6 +96,12 @@ for key in boots.keys() & stored_boots.keys():
     check(f"{key} seq_max", got["seq_max"], max(p["seq"] for p in members))
     check(f"{key} whole", len(members), max(p["seq"] for p in members))
 
+newest = {}
+for (site, boot), members in boots.items():
+    newest[site] = max(newest.get(site, ("", 0)), (boot, max(p["seq"] for p in members)))
+stored_newest = {r["site"]: (r["boot"], int(r["seq"])) for r in rows("site_current")}
+check("newest reports", sorted(stored_newest.items()), sorted(newest.items()))
+
 if problems:
     print(f"{len(problems)} differences")
     print("\n".join(problems[:40]))

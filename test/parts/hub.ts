@@ -42,7 +42,7 @@ export class Hub {
   }
 
   /** Starts it, again on the same address after the first time, and resolves when it is ready. */
-  async start(): Promise<void> {
+  async start(env: Record<string, string> = {}): Promise<void> {
     rmSync(join(this.dataDir, 'hub.url'), { force: true });
     this.#process = run([...MAIN, 'up'], {
       ...(this.#options.namespace !== undefined && { namespace: this.#options.namespace }),
@@ -51,6 +51,7 @@ export class Hub {
         PLUMBLINE_LISTEN: this.#url?.host ?? this.#options.listen ?? '127.0.0.1:0',
         PLUMBLINE_LOCAL_SITE: String(this.#options.localSite ?? false),
         ...this.#options.env,
+        ...env,
       },
     });
     const started = this.#process;

@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Kafka, logLevel } from 'kafkajs';
-import { type Running, run, runToEnd, until } from './process.ts';
+import { NODE, ROOT, type Running, run, runToEnd, until } from './process.ts';
 
 /** Also in kafka/pom.xml's default; the cache is kept by it. */
 const VERSION = '4.1.1';
@@ -29,22 +29,33 @@ export type KafkaPart = {
   stop(): Promise<void>;
 };
 
-export async function startKafka(): Promise<KafkaPart> {
+export type KafkaOptions = {
+  /** Runs it in this namespace, on this address of it; on loopback otherwise. */
+  namespace?: string;
+  host?: string;
+};
+
+export async function startKafka({ namespace, host = '127.0.0.1' }: KafkaOptions = {}): Promise<KafkaPart> {
   const libs = await jars();
   const dir = await mkdtemp(join(tmpdir(), 'plumbline-kafka-'));
   const [port, controllerPort] = await freePorts();
   const settings = join(dir, 'server.properties');
   const template = await readFile(join(HERE, 'server.properties'), 'utf8');
-  const values: Record<string, string | number> = { port, controllerPort, dataDir: join(dir, 'data') };
+  const values: Record<string, string | number> = { host, port, controllerPort, dataDir: join(dir, 'data') };
   const filled = template.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
   await writeFile(settings, filled);
-  const brokers = [`127.0.0.1:${port}`];
+  const brokers = [`${host}:${port}`];
+  const place = namespace === undefined ? {} : { namespace };
   let broker: Running | null = null;
+  let doorway: Running | null = null;
   const restart = async () => {
-    broker = run(java(libs, '-Xmx512m', 'kafka.Kafka', settings), { cwd: dir });
-    await ready(broker, brokers);
+    broker = run(java(libs, '-Xmx512m', 'kafka.Kafka', settings), { cwd: dir, ...place });
+    if (namespace !== undefined && doorway === null)
+      doorway = await openDoorway(join(dir, 'doorway'), host, port, namespace);
+    await ready(broker, brokers, doorway === null ? null : join(dir, 'doorway'));
   };
   const stop = async () => {
+    await doorway?.kill('SIGKILL');
     await broker?.kill('SIGKILL');
     await rm(dir, { recursive: true, force: true });
   };
@@ -100,11 +111,21 @@ function need(command: string, argument: string, what: string): void {
   if (error !== undefined) throw new MissingPart(`\`${command}\` cannot be run: install ${what}`);
 }
 
-async function ready(broker: Running, brokers: string[]): Promise<void> {
+/** A way into the namespace for the one question whether the broker is ready. */
+async function openDoorway(path: string, host: string, port: number, namespace: string): Promise<Running> {
+  const doorway = run([NODE, `${ROOT}test/parts/doorway.js`, path, host, String(port)], { namespace });
+  await until('the doorway is open', () => doorway.output().includes('open'));
+  return doorway;
+}
+
+async function ready(broker: Running, brokers: string[], doorway: string | null): Promise<void> {
   const kafka = new Kafka({
     brokers,
     logLevel: logLevel.NOTHING,
     connectionTimeout: 500,
+    ...(doorway !== null && {
+      socketFactory: ({ onConnect }: { onConnect: () => void }) => connect(doorway, onConnect),
+    }),
     retry: { retries: 0 },
   });
   await until(
