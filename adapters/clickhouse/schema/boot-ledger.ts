@@ -42,8 +42,8 @@ const newestValues = Object.entries(NEWEST)
 
 export const BOOT_LEDGER: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS ${DATABASE}.boot_ledger_agg (
-    site LowCardinality(String),
-    boot LowCardinality(String),
+    site String,
+    boot String,
     bucket UInt64 CODEC(Delta, Default),
     stored AggregateFunction(groupBitmap, UInt16),
     prev SimpleAggregateFunction(max, Tuple(boot String, seq UInt64)),

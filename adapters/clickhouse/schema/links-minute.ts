@@ -6,8 +6,8 @@ import { DATABASE, SMALL_PARTS } from './database.ts';
  */
 export const LINKS_MINUTE: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS ${DATABASE}.links_minute_agg (
-    site LowCardinality(String),
-    link LowCardinality(String),
+    site String,
+    link String,
     minute DateTime('UTC') CODEC(Delta, Default),
     epoch UInt64 CODEC(Delta, Default),
     requests_max SimpleAggregateFunction(max, UInt64) CODEC(Delta, Default),

@@ -51,7 +51,7 @@ const lastValues = Object.keys(LAST)
 
 export const SITE_MINUTE: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS ${DATABASE}.site_minute_agg (
-    site LowCardinality(String),
+    site String,
     minute DateTime('UTC') CODEC(Delta, Default),
     report_numbers SimpleAggregateFunction(groupUniqArrayArray, Array(UInt64)) CODEC(Delta, Default),
     last SimpleAggregateFunction(max, Tuple(${lastType})),

@@ -6,7 +6,14 @@ import { DATABASE, SMALL_PARTS } from './database.ts';
  * a row inserted again changes nothing. Partitions follow the identity's own time, because merges never cross them.
  */
 
-type Engine = { orderBy: string; partitionBy?: string; version?: string; ttl?: string };
+type Engine = {
+  orderBy: string;
+  partitionBy?: string;
+  version?: string;
+  ttl?: string;
+  /** Dictionaries make each merge a third dearer, and compressed they save nothing: not where most rows are. */
+  plainStrings?: boolean;
+};
 
 const ENGINES: Readonly<Record<StoreTable, Engine>> = {
   report: {
@@ -14,6 +21,7 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
     partitionBy: 'toYYYYMMDD(ts)',
     version: 'first_received',
     ttl: 'toDateTime(ts) + INTERVAL 3 DAY',
+    plainStrings: true,
   },
   quarantine: {
     orderBy: 'site, received_at, record_hash',
@@ -41,18 +49,21 @@ const CODECS: Partial<Record<ColumnType, string>> = {
   UInt64: 'Delta, Default',
   UInt32: 'Delta, Default',
   'DateTime64(3)': 'Delta, Default',
+  Bytes: 'ZSTD',
 };
 
-function columnType(type: ColumnType): string {
+function columnType(type: ColumnType, plainStrings: boolean): string {
   if (type === 'Bytes') return 'String';
+  if (plainStrings && type.includes('LowCardinality'))
+    return type.replace('LowCardinality(String)', 'String');
   return type.replace('DateTime64(3)', "DateTime64(3, 'UTC')");
 }
 
 function createTable(table: StoreTable): string {
-  const { orderBy, partitionBy, version, ttl } = ENGINES[table];
+  const { orderBy, partitionBy, version, ttl, plainStrings = false } = ENGINES[table];
   const columns = Object.entries(STORE_TABLES[table]).map(([name, type]) => {
     const codec = CODECS[type];
-    return `${name} ${columnType(type)}${codec === undefined ? '' : ` CODEC(${codec})`}`;
+    return `${name} ${columnType(type, plainStrings)}${codec === undefined ? '' : ` CODEC(${codec})`}`;
   });
   const filled = FILLED[table];
   if (filled !== undefined) columns.push(filled);
