@@ -42,6 +42,8 @@ export type ApiOptions = {
   dataDir?: string;
   version: string;
   mode?: 'embedded' | 'distributed';
+  /** How long a caller waits for control's answer; 10 s unless told. */
+  answerWithinMs?: number;
   clock: Clock;
   logger: Logger;
   metrics: Metrics & { expose(): Promise<string>; contentType: string };
@@ -92,7 +94,7 @@ export function createApi(options: ApiOptions): Api {
     const states = await table.view('state');
     const directory = new Directory(resources, logger);
     const fleet = new Fleet({ directory, states, clock, hearing, logger });
-    const commands = new Commands(log, resources, clock);
+    const commands = new Commands(log, resources, clock, options.answerWithinMs);
     const events = new ChannelEvents({ store, clock, logger, metrics });
     const gateway = new Gateway({ log, master, directory, events, clock, logger, metrics });
     const live = new Live({ fleet, hub, logger, metrics });

@@ -19,13 +19,15 @@ export class Commands {
   readonly #log: Log;
   readonly #view: TableView;
   readonly #clock: Clock;
+  readonly #answerWithinMs: number;
   readonly #waiting = new Map<string, (result: CommandResult | null) => void>();
   readonly #stop: () => void;
 
-  constructor(log: Log, view: TableView, clock: Clock) {
+  constructor(log: Log, view: TableView, clock: Clock, answerWithinMs = ANSWER_WITHIN_MS) {
     this.#log = log;
     this.#view = view;
     this.#clock = clock;
+    this.#answerWithinMs = answerWithinMs;
     this.#stop = view.onChange((keys) => {
       for (const key of keys) {
         const done = this.#waiting.get(key);
@@ -57,7 +59,7 @@ export class Commands {
     if (result === null)
       return refused(
         'control-away',
-        'the change is recorded, but no control role answered within 10 s; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
+        'the change is recorded, but no control role answered in time; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
       );
     const { ok, code = 'internal', detail = '', effect = 'unchanged' } = result.spec;
     return ok ? { ok: true, effect } : refused(isCode(code) ? code : 'internal', detail);
@@ -76,7 +78,7 @@ export class Commands {
       this.#waiting.delete(key);
       resolve(result);
     };
-    const timer = setTimeout(give, ANSWER_WITHIN_MS, null);
+    const timer = setTimeout(give, this.#answerWithinMs, null);
     this.#waiting.set(key, give);
     return { result: promise, give };
   }

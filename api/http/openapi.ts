@@ -1,8 +1,10 @@
 import { fastifySwagger } from '@fastify/swagger';
+import { ProblemDocument } from '../routes/answers.ts';
 import type { App } from './app.ts';
 
 /** Describes every route under /api/v1 as OpenAPI 3.1, from the schemas that also check requests. */
 export async function describe(app: App, version: string): Promise<void> {
+  app.addSchema(ProblemDocument);
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -22,5 +24,8 @@ export async function describe(app: App, version: string): Promise<void> {
       security: [{ bearer: [] }, { session: [] }],
     },
     hideUntagged: true,
+    refResolver: {
+      buildLocalReference: (schema, _base, _fragment, i) => String(schema.$id ?? `schema-${i}`),
+    },
   });
 }

@@ -17,10 +17,7 @@ export async function servePage(app: App, webDir: string): Promise<void> {
       wildcard: true,
       cacheControl: false,
       setHeaders: (reply, path) => {
-        reply.setHeader(
-          'cache-control',
-          HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
-        );
+        reply.header('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache');
       },
     });
   app.setNotFoundHandler((request, reply) => {

@@ -36,7 +36,7 @@ export function problemOf(error: FastifyError | Error, request: FastifyRequest, 
       faultErrors(error.faults),
     );
   }
-  if (error instanceof StoreError) {
+  if (error instanceof StoreError && error.code !== 'rejected') {
     logger.warn({ code: error.code, err: error, url: request.routeOptions.url }, 'api.store.failed');
     return error.code === 'limit'
       ? problem('store-unavailable', 'the question took longer than is allowed; ask for a shorter range')

@@ -11,9 +11,12 @@ export const PULSE_EVERY_MS = 5_000;
 /** Close code for a viewer that does not keep up. */
 export const CLOSE_SLOW = 4408;
 
+/** What a viewer needs of its WebSocket. */
+export type ViewerSocket = Pick<WebSocket, 'bufferedAmount' | 'send' | 'close'>;
+
 /** One connection's place in its audience. */
 export class Viewer {
-  readonly socket: WebSocket;
+  readonly socket: ViewerSocket;
   audience: Audience | null = null;
   #version = 0;
   #changed = new Set<string>();
@@ -21,7 +24,7 @@ export class Viewer {
   #sentAtMs = 0;
   #mark: { atMs: number; unsent: number } | null = null;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: ViewerSocket) {
     this.socket = socket;
   }
 

@@ -20,15 +20,21 @@ export const ProblemDocument = Type.Object(
       ),
     ),
   },
-  { title: 'Problem' },
+  { $id: 'Problem' },
 );
+
+/** Every other answer of a route, in the form that names its media type; the schema itself stands once, as `Problem`. */
+const OTHERWISE = {
+  description: 'A problem: `code` says which, `detail` what to do',
+  content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+};
 
 /** The documented answers of a route: its own, and a problem otherwise. */
 export function answers<T extends TSchema>(
   answer: T,
   status: 200 | 201 = 200,
-): { [status: string]: TSchema } {
-  return { [status]: answer, default: ProblemDocument };
+): { [status: string]: TSchema | typeof OTHERWISE } {
+  return { [status]: answer, default: OTHERWISE };
 }
 
 export function noSite(id: string): Problem {

@@ -20,10 +20,8 @@ const SITE = `
   GROUP BY atMs ORDER BY atMs`;
 
 const VIRTUAL_SITE = `
-  SELECT ${STEP} AS atMs,
-    max((minute, members, green, orange, red, unknown)) AS newest,
-    newest.2 AS members, newest.3 AS green, newest.4 AS orange, newest.5 AS red, newest.6 AS unknown,
-    min(score_min) AS scoreMin, avg(score_mean) AS scoreMean
+  SELECT ${STEP} AS atMs, max((minute, members, green, orange, red, unknown)) AS newest,
+    min(score_min) AS lowest, avg(score_mean) AS mean
   FROM plumbline.virtual_site_minute WHERE virtual_site = {virtualSite:String} AND ${WITHIN}
   GROUP BY atMs ORDER BY atMs`;
 
@@ -66,7 +64,8 @@ export function historyRoutes(app: App, parts: Pick<RouteParts, 'store' | 'clock
       const read = readSpan(query, clock.nowMs());
       if (!read.ok) return sendProblem(reply, read.problem);
       const points = await store.query<VirtualSiteHistory['points'][number]>(
-        `SELECT atMs, members, green, orange, red, unknown, scoreMin, scoreMean FROM (${VIRTUAL_SITE})`,
+        `SELECT atMs, newest.2 AS members, newest.3 AS green, newest.4 AS orange, newest.5 AS red,
+           newest.6 AS unknown, lowest AS scoreMin, mean AS scoreMean FROM (${VIRTUAL_SITE})`,
         { virtualSite, ...paramsOf(read.span) },
       );
       return { virtualSite, stepMs: read.span.stepMs, points } satisfies VirtualSiteHistory;
