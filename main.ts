@@ -130,7 +130,14 @@ function addRole(
   });
 }
 
+/** Whoever reads the output has seen enough, as in `get events | head`: no error, and nothing more to do. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}
+
 async function main(): Promise<void> {
+  process.stdout.on('error', endWithReader);
   const { config: found } = loadConfig({});
   const env = {
     ...(found.url !== '' && { url: found.url }),

@@ -39,7 +39,10 @@ export interface Aggregator {
   start(): Promise<void>;
   /** Idempotent. The batch in hand is finished, unless the store is away: then it is read again later. */
   stop(): Promise<void>;
-  /** Whether everything that had been appended is in the store. */
+  /**
+   * Whether at most one batch is waiting: the state of every site is then as new as what it sent a moment ago. Nothing at
+   * all waiting would be too much to ask, since in a busy fleet there always is something.
+   */
   caughtUp(): Promise<boolean>;
 }
 
@@ -64,6 +67,8 @@ class ReportAggregator implements Aggregator {
   readonly #stopping = new AbortController();
   #parts: Parts | null = null;
   #loop: Promise<void> = Promise.resolve();
+  /** Before the first batch a lag of nothing may only mean that no partition is this subscription's yet. */
+  #hasTaken = false;
 
   constructor(options: AggregatorOptions) {
     this.#options = options;
@@ -101,7 +106,10 @@ class ReportAggregator implements Aggregator {
   }
 
   async caughtUp(): Promise<boolean> {
-    return this.#parts?.subscription.caughtUp() ?? false;
+    const subscription = this.#parts?.subscription;
+    if (subscription === undefined) return false;
+    if (await subscription.caughtUp()) return true;
+    return this.#hasTaken && (await subscription.lag()) <= MAX_RECORDS;
   }
 
   #subscribe(): Promise<Subscription> {
@@ -143,6 +151,7 @@ class ReportAggregator implements Aggregator {
     if (inserted === null) return;
     if (!(await this.#commit(batch, parts))) return;
     await this.#untilDone('publish', () => publishStates(outcome, table, memory));
+    this.#hasTaken = true;
     if (batch.skipped > 0) {
       this.#figures.skipped(batch.skipped);
       logger.warn({ records: batch.skipped }, 'aggregator.records.skipped');

@@ -22,7 +22,9 @@ function colourEvent(previous: SiteState | null, state: SiteState): Told[] {
   const after = healthState(state.shown);
   if (before === after) return [];
   const [heaviest] = state.penalties;
-  const why = state.caps[0] ?? (heaviest && `${heaviest.id} ${heaviest.subject}: ${heaviest.observed}`);
+  const why =
+    state.caps[0] ??
+    (heaviest && [`${heaviest.id} ${heaviest.subject}`.trim(), heaviest.observed].join(': '));
   const severity = after === 'red' ? 'critical' : after === 'green' ? 'info' : 'warning';
   const message = `${before} to ${after}, score ${state.shown ?? 'unknown'}${why ? ` (${why})` : ''}`;
   return [

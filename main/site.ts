@@ -125,6 +125,7 @@ async function identify(
     if (joined.ok) {
       const { site, key, url, ca } = joined;
       const fresh: Identity = { site, key, url, ca, joinedWith: hashOf(text) };
+      spool.countBootsFrom(joined.bootsBefore);
       spool.keep('identity', JSON.stringify(fresh));
       logger.info({ site, url }, 'site.joined');
       return fresh;

@@ -16,6 +16,8 @@ export type JoinResult =
       ca: string | null;
       url: string;
       hubTimeMs: number;
+      /** How many boots the hub knows of earlier installations of this site. */
+      bootsBefore: number;
     }
   /** The hub's problem code (core/problem.ts), or one of `insecure-url`, `wrong-pin`, `unreachable`, `bad-answer`. */
   | { ok: false; code: string; detail: string };
@@ -26,6 +28,7 @@ const Joined = Compile(
     keyEpoch: Type.Integer({ minimum: 1 }),
     key: Type.String({ pattern: '^[A-Za-z0-9_-]{43}$' }),
     hubTimeMs: Type.Integer(),
+    bootsBefore: Type.Integer({ minimum: 0 }),
   }),
 );
 const Refused = Compile(Type.Object({ code: Type.String(), detail: Type.String() }));

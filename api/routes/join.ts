@@ -1,5 +1,7 @@
 import { resourceKey } from '../../core/model/resource.ts';
+import { bootCounter } from '../../core/model/site.ts';
 import { JoinAnswer, JoinRequest } from '../../core/model/view.ts';
+import type { Store } from '../../core/ports/store.ts';
 import { problem } from '../../core/problem.ts';
 import { deriveSiteKey, sameSecret } from '../../core/seal.ts';
 import type { App } from '../http/app.ts';
@@ -9,11 +11,14 @@ import { answers } from './answers.ts';
 import type { RouteParts } from './parts.ts';
 import { refuseForNow } from './session.ts';
 
-type Parts = Pick<RouteParts, 'directory' | 'commands' | 'attempts' | 'clock' | 'master' | 'logger'>;
+type Parts = Pick<
+  RouteParts,
+  'directory' | 'commands' | 'attempts' | 'clock' | 'master' | 'logger' | 'store'
+>;
 
 /** The exchange of an invitation's secret for a site's key. Open to everybody, so it costs little until the secret is right. */
 export function joinRoute(app: App, parts: Parts): void {
-  const { directory, commands, attempts, clock, master, logger } = parts;
+  const { directory, commands, attempts, clock, master, logger, store } = parts;
   app.route({
     method: 'POST',
     url: '/api/v1/join',
@@ -57,7 +62,15 @@ export function joinRoute(app: App, parts: Parts): void {
           problem('not-found', `site ${site} was removed while it joined; add it again`),
         );
       const key = deriveSiteKey(master, site, keyEpoch).toString('base64url');
-      return { site, keyEpoch, key, hubTimeMs: clock.nowMs() } satisfies JoinAnswer;
+      const bootsBefore = await countBoots(store, site);
+      return { site, keyEpoch, key, hubTimeMs: clock.nowMs(), bootsBefore } satisfies JoinAnswer;
     },
   });
+}
+
+/** The newest boot's counter of whatever was installed at the site before; a site installed anew goes on from there. */
+async function countBoots(store: Store, site: string): Promise<number> {
+  const sql = 'SELECT max(toString(boot)) AS newest FROM plumbline.boot_ledger WHERE site = {site:String}';
+  const [row] = await store.query<{ newest: string }>(sql, { site });
+  return row === undefined || row.newest === '' ? 0 : bootCounter(row.newest);
 }

@@ -294,6 +294,8 @@ export const JoinAnswer = Type.Object({
   /** base64url of 32 bytes. */
   key: Type.String({ minLength: 43, maxLength: 43 }),
   hubTimeMs: Type.Integer(),
+  /** The newest boot's number of any earlier installation of this site; 0 when there was none. */
+  bootsBefore: Type.Integer({ minimum: 0 }),
 });
 export type JoinAnswer = Static<typeof JoinAnswer>;
 

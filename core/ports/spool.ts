@@ -32,6 +32,8 @@ export interface Spool {
   /** Texts kept by name: key, CA, baselines. Durable when it returns. */
   keep(name: string, text: string): void;
   kept(name: string): string | null;
+  /** Boots are numbered above this from now on: a site that is installed anew goes on where its last installation ended. */
+  countBootsFrom(counter: number): void;
   beginBoot(): { boot: string; prev: Position | null };
   put(report: HeldReport): void;
   /** Forgets reports that the stream has. */
