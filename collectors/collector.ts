@@ -1,4 +1,5 @@
-import { createCorrectedTime } from '../core/corrected-time.ts';
+import type { KeyObject } from 'node:crypto';
+import { type CorrectedTime, createCorrectedTime } from '../core/corrected-time.ts';
 import type { Position, ProbeStatus } from '../core/model/report.ts';
 import type { Labels, SiteKind } from '../core/model/site.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -7,10 +8,10 @@ import type { Probe } from '../core/ports/probe.ts';
 import { type Spool, SpoolError } from '../core/ports/spool.ts';
 import type { Uplink } from '../core/ports/uplink.ts';
 import { keyFrom, seal } from '../core/seal.ts';
-import { createReader } from './reading.ts';
-import { encodeReport } from './report.ts';
-import { createShipping } from './shipping.ts';
-import { createTicker } from './ticker.ts';
+import { createReader, type Reading } from './reading.ts';
+import { type Envelope, encodeReport } from './report.ts';
+import { Shipping } from './shipping.ts';
+import { createTicker, type Ticker } from './ticker.ts';
 
 export type CollectorOptions = {
   site: string;
@@ -61,144 +62,167 @@ const FIRST_CONTACT_MS = { least: 500, most: 2000 } as const;
 const FLUSH_MS = 2000;
 
 export function createCollector(options: CollectorOptions): Collector {
-  const { site, probes, spool, uplink, clock, logger, intervalMs } = options;
-  const key = keyFrom(options.key);
-  const kind = options.simulated === true ? 'simulated' : options.kind;
-  const read = createReader(probes, Math.floor(intervalMs / 2));
-  const shipping = createShipping({ spool, uplink, clock, change });
-  const ticker = createTicker({ intervalMs, clock, tick });
-  let life: 'new' | 'running' | 'stopped' = 'new';
-  let boot: { id: string; prev: Position | null; startedMonoMs: number } | null = null;
-  let time = createCorrectedTime(clock, uplink.offsetMs, null);
-  let firstContact: NodeJS.Timeout | null = null;
-  let seq = 0;
-  let statuses: ProbeStatus[] = [];
-  let reportedAtMs: number | null = null;
-  let diskIsFull: string | null = null;
+  return new SiteCollector(options);
+}
+
+class SiteCollector implements Collector {
+  readonly #options: CollectorOptions;
+  readonly #key: KeyObject;
+  readonly #read: () => Promise<Reading>;
+  readonly #shipping: Shipping;
+  readonly #ticker: Ticker;
+  #life: 'new' | 'running' | 'stopped' = 'new';
+  #boot: { id: string; prev: Position | null; startedMonoMs: number; time: CorrectedTime } | null = null;
+  #firstContact: NodeJS.Timeout | undefined;
+  #seq = 0;
+  #statuses: ProbeStatus[] = [];
+  #reportedAtMs: number | null = null;
+  #diskIsFull: string | null = null;
+
+  constructor(options: CollectorOptions) {
+    const { spool, uplink, clock, intervalMs } = options;
+    this.#options = options;
+    this.#key = keyFrom(options.key);
+    this.#read = createReader(options.probes, Math.floor(intervalMs / 2));
+    this.#shipping = new Shipping({ spool, uplink, clock, change: (work) => this.#change(work) });
+    this.#ticker = createTicker({ intervalMs, clock, tick: () => this.#tick() });
+    uplink.onReady(() => {
+      if (this.#life !== 'running') return;
+      this.#begin();
+      this.#shipping.resume();
+    });
+  }
+
+  async start(): Promise<void> {
+    if (this.#life !== 'new') return;
+    this.#life = 'running';
+    const { site, probes, spool, uplink, clock, logger, intervalMs } = this.#options;
+    const { boot: id, prev } = spool.beginBoot();
+    const time = createCorrectedTime(clock, uplink.offsetMs, this.#rememberedOffset());
+    this.#boot = { id, prev, startedMonoMs: clock.monoMs(), time };
+    for (const probe of probes) await probe.start();
+    const { least, most } = FIRST_CONTACT_MS;
+    this.#firstContact = setTimeout(() => this.#begin(), Math.max(least, Math.min(most, intervalMs)));
+    await uplink.start();
+    if (uplink.ready) this.#begin();
+    logger.info({ site, boot: id, intervalMs }, 'collector.started');
+  }
+
+  async stop(): Promise<void> {
+    if (this.#life !== 'running') return;
+    this.#life = 'stopped';
+    const { site, probes, spool, uplink, logger } = this.#options;
+    clearTimeout(this.#firstContact);
+    await this.#ticker.stop();
+    await this.#shipping.finish(FLUSH_MS);
+    await uplink.stop();
+    for (const probe of [...probes].reverse()) await probe.stop();
+    const held = spool.stats().reports;
+    logger.info({ site, boot: this.#boot?.id, seq: this.#seq, held }, 'collector.stopped');
+  }
+
+  status(): CollectorStatus {
+    const { site, spool, uplink } = this.#options;
+    return {
+      site,
+      boot: this.#boot?.id ?? '',
+      seq: this.#seq,
+      connected: uplink.ready,
+      trouble: this.#diskIsFull ?? uplink.trouble(),
+      held: spool.stats(),
+      missedTicks: this.#ticker.missed(),
+      lastReportAtMs: this.#reportedAtMs,
+      lastDeliveredAtMs: this.#shipping.lastDeliveredAtMs,
+      probes: this.#statuses,
+    };
+  }
+
+  /** Idempotent, as the ticker is. */
+  #begin(): void {
+    clearTimeout(this.#firstContact);
+    if (this.#life === 'running') this.#ticker.start();
+  }
+
+  /** Whether there is one more report. */
+  async #tick(): Promise<boolean> {
+    const reading = await this.#read();
+    this.#noteFailures(reading.statuses);
+    const { spool, clock } = this.#options;
+    const { envelope, madeAtMs } = this.#envelope();
+    const sealed = seal(this.#key, encodeReport(envelope, reading));
+    const position = { boot: envelope.boot, seq: envelope.seq };
+    const report = { position, sealed, madeAtMs };
+    // Into the spool before anything is sent: a number that the hub may have seen is never used again.
+    if (!this.#change(() => spool.put(report))) return false;
+    this.#seq = position.seq;
+    this.#reportedAtMs = clock.nowMs();
+    this.#shipping.offer(report, envelope.dropped);
+    this.#keepOffset();
+    return true;
+  }
+
+  #envelope(): { envelope: Envelope; madeAtMs: number } {
+    if (this.#boot === null) throw new Error('a collector ticks only after it began its boot');
+    const { site, spool, clock, intervalMs, version, proposed } = this.#options;
+    const { id, prev, startedMonoMs, time } = this.#boot;
+    const ts = time.nowMs();
+    this.#change(() => spool.trim(ts));
+    const position = { boot: id, seq: this.#seq + 1 };
+    const envelope: Envelope = {
+      site,
+      ...position,
+      prev,
+      held: spool.oldestPosition() ?? position,
+      dropped: spool.dropped(),
+      missed: this.#ticker.missed(),
+      ts,
+      clockOffsetMs: time.offsetMs(),
+      monoMs: Math.floor(clock.monoMs() - startedMonoMs),
+      intervalMs,
+      kind: this.#options.simulated === true ? 'simulated' : this.#options.kind,
+      version,
+      ...(Object.keys(proposed).length > 0 && { proposed }),
+    };
+    return { envelope, madeAtMs: ts };
+  }
 
   /** A full disk is expected and passes; it is told when it begins and when it ends. */
-  function change(work: () => void): boolean {
+  #change(work: () => void): boolean {
+    const { site, logger } = this.#options;
     try {
       work();
     } catch (error) {
       if (!(error instanceof SpoolError && error.code === 'full')) throw error;
-      if (diskIsFull === null) logger.error({ site, why: error.message }, 'spool.full');
-      diskIsFull = error.message;
+      if (this.#diskIsFull === null) logger.error({ site, why: error.message }, 'spool.full');
+      this.#diskIsFull = error.message;
       return false;
     }
-    if (diskIsFull !== null) logger.info({ site }, 'spool.has-room');
-    diskIsFull = null;
+    if (this.#diskIsFull !== null) logger.info({ site }, 'spool.has-room');
+    this.#diskIsFull = null;
     return true;
   }
 
-  async function tick(): Promise<boolean> {
-    if (boot === null) throw new Error('the collector has not begun its boot');
-    const reading = await read();
-    noteFailures(reading.statuses);
-    const ts = time.nowMs();
-    change(() => spool.trim(ts));
-    const position = { boot: boot.id, seq: seq + 1 };
-    const dropped = spool.dropped();
-    const json = encodeReport(
-      {
-        site,
-        ...position,
-        prev: boot.prev,
-        held: spool.oldestPosition() ?? position,
-        dropped,
-        missed: ticker.missed(),
-        ts,
-        clockOffsetMs: time.offsetMs(),
-        monoMs: Math.floor(clock.monoMs() - boot.startedMonoMs),
-        intervalMs,
-        kind,
-        version: options.version,
-        ...(Object.keys(options.proposed).length > 0 && { proposed: options.proposed }),
-      },
-      reading,
-    );
-    const report = { position, sealed: seal(key, json), madeAtMs: ts };
-    // Into the spool before anything is sent: a number that the hub may have seen is never used again.
-    if (!change(() => spool.put(report))) return false;
-    seq = position.seq;
-    reportedAtMs = clock.nowMs();
-    shipping.offer(report, dropped);
-    keepOffset();
-    return true;
-  }
-
-  function noteFailures(now: ProbeStatus[]): void {
-    for (const status of now) {
-      const wasOk = statuses.find(({ name }) => name === status.name)?.ok ?? true;
+  #noteFailures(statuses: ProbeStatus[]): void {
+    const { site, logger } = this.#options;
+    for (const status of statuses) {
+      const wasOk = this.#statuses.find(({ name }) => name === status.name)?.ok ?? true;
       if (!status.ok && wasOk) logger.warn({ site, probe: status.name, why: status.error }, 'probe.failed');
       if (status.ok && !wasOk) logger.info({ site, probe: status.name }, 'probe.recovered');
     }
-    statuses = now;
+    this.#statuses = statuses;
   }
 
   /** So that the next boot stamps well before it reaches its hub. */
-  function keepOffset(): void {
+  #keepOffset(): void {
+    const { spool, uplink } = this.#options;
     const offset = uplink.offsetMs();
-    if (offset === null) return;
-    const kept = rememberedOffset();
-    if (kept !== null && Math.abs(kept - offset) < OFFSET_STEP_MS) return;
-    change(() => spool.keep(OFFSET, String(offset)));
+    const kept = this.#rememberedOffset();
+    if (offset === null || (kept !== null && Math.abs(kept - offset) < OFFSET_STEP_MS)) return;
+    this.#change(() => spool.keep(OFFSET, String(offset)));
   }
 
-  function rememberedOffset(): number | null {
-    const kept = Number(spool.kept(OFFSET) ?? Number.NaN);
+  #rememberedOffset(): number | null {
+    const kept = Number(this.#options.spool.kept(OFFSET) ?? Number.NaN);
     return Number.isSafeInteger(kept) ? kept : null;
   }
-
-  function begin(): void {
-    if (firstContact !== null) clearTimeout(firstContact);
-    firstContact = null;
-    if (life === 'running') ticker.start();
-  }
-
-  uplink.onReady(() => {
-    if (life !== 'running') return;
-    if (firstContact !== null) begin();
-    shipping.resume();
-  });
-
-  return {
-    async start() {
-      if (life !== 'new') return;
-      life = 'running';
-      const { boot: id, prev } = spool.beginBoot();
-      boot = { id, prev, startedMonoMs: clock.monoMs() };
-      time = createCorrectedTime(clock, uplink.offsetMs, rememberedOffset());
-      for (const probe of probes) await probe.start();
-      firstContact = setTimeout(
-        begin,
-        Math.max(FIRST_CONTACT_MS.least, Math.min(FIRST_CONTACT_MS.most, intervalMs)),
-      );
-      await uplink.start();
-      if (uplink.ready) begin();
-      logger.info({ site, boot: id, intervalMs }, 'collector.started');
-    },
-    async stop() {
-      if (life !== 'running') return;
-      life = 'stopped';
-      if (firstContact !== null) clearTimeout(firstContact);
-      await ticker.stop();
-      await shipping.finish(FLUSH_MS);
-      await uplink.stop();
-      for (const probe of [...probes].reverse()) await probe.stop();
-      logger.info({ site, boot: boot?.id, seq, held: spool.stats().reports }, 'collector.stopped');
-    },
-    status: () => ({
-      site,
-      boot: boot?.id ?? '',
-      seq,
-      connected: uplink.ready,
-      trouble: diskIsFull ?? uplink.trouble(),
-      held: spool.stats(),
-      missedTicks: ticker.missed(),
-      lastReportAtMs: reportedAtMs,
-      lastDeliveredAtMs: shipping.lastDeliveredAtMs(),
-      probes: statuses,
-    }),
-  };
 }

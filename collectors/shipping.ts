@@ -12,14 +12,12 @@ const BATCHES_PER_S = 4;
 /** Reports whose dropped ranges are remembered until their acknowledgement; later ones say the same again. */
 const MAX_CARRIED = 64;
 
-export type Shipping = {
-  /** A report that the spool has now; the newest there is. */
-  offer(report: HeldReport, dropped: readonly DroppedRange[]): void;
-  /** The uplink is ready: whatever is held goes. */
-  resume(): void;
-  lastDeliveredAtMs(): number | null;
-  /** Waits for what is under way, at most so long; afterwards nothing more is sent. */
-  finish(withinMs: number): Promise<void>;
+export type ShippingOptions = {
+  spool: Spool;
+  uplink: Uplink;
+  clock: Clock;
+  /** Runs a change of the spool; false when the disk is full and it did not happen. */
+  change: (work: () => void) => boolean;
 };
 
 /**
@@ -27,51 +25,93 @@ export type Shipping = {
  * held meanwhile oldest first on the backfill lane, at the rate that the hub allows. What got no acknowledgement stays
  * held and goes again.
  */
-export function createShipping(options: {
-  spool: Spool;
-  uplink: Uplink;
-  clock: Clock;
-  /** Runs a change of the spool; false when the disk is full and it did not happen. */
-  change: (work: () => void) => boolean;
-}): Shipping {
-  const { spool, uplink, clock, change } = options;
-  const live = new Map<string, { position: Position; settled: Promise<void> }>();
-  const carried = new Map<string, readonly DroppedRange[]>();
-  let newest: HeldReport | null = null;
-  let isFilling = false;
-  let freeAtMonoMs = 0;
-  let deliveredAtMs: number | null = null;
-  const stopping = new AbortController();
+export class Shipping {
+  readonly #options: ShippingOptions;
+  /** On its way on the live lane. */
+  readonly #live = new Map<string, { position: Position; settled: Promise<void> }>();
+  readonly #carried = new Map<string, readonly DroppedRange[]>();
+  readonly #stopping = new AbortController();
+  #newest: HeldReport | null = null;
+  #isFilling = false;
+  #freeAtMonoMs = 0;
+  #deliveredAtMs: number | null = null;
 
-  function delivered(positions: readonly Position[]): void {
-    deliveredAtMs = clock.nowMs();
-    change(() => spool.forget(positions));
-    for (const position of positions) {
-      const key = keyOf(position);
-      const ranges = carried.get(key);
-      carried.delete(key);
-      if (ranges !== undefined) change(() => spool.forgetDropped(ranges));
-      if (newest !== null && keyOf(newest.position) === key) newest = null;
+  constructor(options: ShippingOptions) {
+    this.#options = options;
+  }
+
+  get lastDeliveredAtMs(): number | null {
+    return this.#deliveredAtMs;
+  }
+
+  /** A report that the spool has now, the newest there is, and the dropped ranges that it names. */
+  offer(report: HeldReport, dropped: readonly DroppedRange[]): void {
+    this.#newest = report;
+    if (dropped.length > 0) this.#carried.set(keyOf(report.position), dropped);
+    for (const key of this.#carried.keys()) if (this.#carried.size > MAX_CARRIED) this.#carried.delete(key);
+    this.#sendLive(report);
+    this.#backfill();
+  }
+
+  /** The uplink is ready: whatever is held goes. */
+  resume(): void {
+    if (this.#newest !== null) this.#sendLive(this.#newest);
+    this.#backfill();
+  }
+
+  /** Waits for what is under way, at most so long; afterwards nothing more is sent. */
+  async finish(withinMs: number): Promise<void> {
+    const underWay = Promise.allSettled([...this.#live.values()].map(({ settled }) => settled));
+    const gaveUp = new AbortController();
+    await Promise.race([underWay, pause(withinMs, gaveUp.signal)]);
+    gaveUp.abort();
+    this.#stopping.abort();
+  }
+
+  get #maySend(): boolean {
+    return this.#options.uplink.ready && !this.#stopping.signal.aborted;
+  }
+
+  #sendLive(report: HeldReport): void {
+    const key = keyOf(report.position);
+    if (this.#live.has(key) || !this.#maySend) return;
+    const settled = this.#options.uplink.send('live', [report.sealed]).then((outcome) => {
+      this.#live.delete(key);
+      if (outcome.ok) this.#delivered([report.position]);
+    });
+    this.#live.set(key, { position: report.position, settled });
+  }
+
+  #backfill(): void {
+    if (this.#isFilling) return;
+    this.#isFilling = true;
+    void this.#fill().finally(() => {
+      this.#isFilling = false;
+    });
+  }
+
+  async #fill(): Promise<void> {
+    const { uplink, clock } = this.#options;
+    while (this.#maySend) {
+      await pause(this.#freeAtMonoMs - clock.monoMs(), this.#stopping.signal);
+      const batch = this.#maySend ? this.#nextBatch() : [];
+      if (batch.length === 0) return;
+      this.#freeAtMonoMs = clock.monoMs() + (batch.length * 1000) / uplink.backfillPerS();
+      const sealed = batch.map((report) => report.sealed);
+      const outcome = await uplink.send('backfill', sealed);
+      if (!outcome.ok) return;
+      this.#delivered(batch.map(({ position }) => position));
     }
   }
 
-  function sendLive(report: HeldReport): void {
-    const key = keyOf(report.position);
-    if (live.has(key) || !uplink.ready || stopping.signal.aborted) return;
-    const settled = uplink.send('live', [report.sealed]).then((outcome) => {
-      live.delete(key);
-      if (outcome.ok) delivered([report.position]);
-    });
-    live.set(key, { position: report.position, settled });
-  }
-
   /** Oldest first, up to the oldest that is already on its way on the live lane. */
-  function nextBatch(): HeldReport[] {
-    const underWay = [...live.values()].map(({ position }) => position).sort(comparePositions);
-    const limit = Math.min(MAX_BATCH_REPORTS, Math.max(1, Math.floor(uplink.backfillPerS() / BATCHES_PER_S)));
+  #nextBatch(): HeldReport[] {
+    const { spool, uplink } = this.#options;
+    const [underWay] = [...this.#live.values()].map(({ position }) => position).sort(comparePositions);
+    const share = Math.floor(uplink.backfillPerS() / BATCHES_PER_S);
     const batch: HeldReport[] = [];
     let bytes = 0;
-    for (const report of spool.oldest(limit, underWay[0])) {
+    for (const report of spool.oldest(Math.min(MAX_BATCH_REPORTS, Math.max(1, share)), underWay)) {
       bytes += report.sealed.byteLength;
       if (batch.length > 0 && bytes > MAX_BATCH_BYTES) break;
       batch.push(report);
@@ -79,51 +119,18 @@ export function createShipping(options: {
     return batch;
   }
 
-  async function fill(): Promise<void> {
-    while (uplink.ready && !stopping.signal.aborted) {
-      await pause(freeAtMonoMs - clock.monoMs(), stopping.signal);
-      if (!uplink.ready || stopping.signal.aborted) return;
-      const batch = nextBatch();
-      if (batch.length === 0) return;
-      freeAtMonoMs = clock.monoMs() + (batch.length * 1000) / uplink.backfillPerS();
-      const outcome = await uplink.send(
-        'backfill',
-        batch.map(({ sealed }) => sealed),
-      );
-      if (!outcome.ok) return;
-      delivered(batch.map(({ position }) => position));
+  #delivered(positions: readonly Position[]): void {
+    const { spool, clock, change } = this.#options;
+    this.#deliveredAtMs = clock.nowMs();
+    change(() => spool.forget(positions));
+    for (const position of positions) {
+      const key = keyOf(position);
+      const ranges = this.#carried.get(key);
+      this.#carried.delete(key);
+      if (ranges !== undefined) change(() => spool.forgetDropped(ranges));
+      if (this.#newest !== null && keyOf(this.#newest.position) === key) this.#newest = null;
     }
   }
-
-  function backfill(): void {
-    if (isFilling) return;
-    isFilling = true;
-    void fill().finally(() => {
-      isFilling = false;
-    });
-  }
-
-  return {
-    offer(report, dropped) {
-      newest = report;
-      if (dropped.length > 0) carried.set(keyOf(report.position), dropped);
-      for (const key of carried.keys()) if (carried.size > MAX_CARRIED) carried.delete(key);
-      sendLive(report);
-      backfill();
-    },
-    resume() {
-      if (newest !== null) sendLive(newest);
-      backfill();
-    },
-    lastDeliveredAtMs: () => deliveredAtMs,
-    async finish(withinMs) {
-      const underWay = Promise.allSettled([...live.values()].map(({ settled }) => settled));
-      const gaveUp = new AbortController();
-      await Promise.race([underWay, pause(withinMs, gaveUp.signal)]);
-      gaveUp.abort();
-      stopping.abort();
-    },
-  };
 }
 
 function keyOf({ boot, seq }: Position): string {

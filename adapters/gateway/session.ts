@@ -42,154 +42,167 @@ export type SessionOptions = {
   onClosed(trouble: string, final: boolean): void;
 };
 
-export type Session = {
-  send(lane: Lane, reports: readonly Uint8Array[]): Promise<SendOutcome>;
-  close(): void;
-};
-
 type Frame = { bytes: Buffer; number: number; sentMonoMs: number; settle(outcome: SendOutcome): void };
 
 /** One connection to the hub's gateway, from opening to closing; core/channel.ts has the protocol. */
-export function openSession(options: SessionOptions): Session {
-  const { address, site, clock, timing } = options;
-  const socket = new WebSocket(address, [CHANNEL_SUBPROTOCOL], {
-    perMessageDeflate: false,
-    maxPayload: MAX_FRAME_BYTES,
-    handshakeTimeout: PROVE_WITHIN_MS,
-    // The pinned authority is the hub's own and signs nobody else, so whoever it vouches for is the hub, under any name.
-    ...(options.ca !== null && { ca: options.ca, checkServerIdentity: () => false }),
-  });
-  const sent = new Map<number, Frame>();
-  const waiting: Frame[] = [];
-  let windowFrames = 0;
-  let nextFrame = 0;
-  let finished = false;
-  let provedAtMonoMs = 0;
-  let ping: { sentAtMs: number; monoMs: number } | null = null;
-  const openedAtMonoMs = clock.monoMs();
-  let heardAtMonoMs = openedAtMonoMs;
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #socket: WebSocket;
+  readonly #sent = new Map<number, Frame>();
+  readonly #waiting: Frame[] = [];
+  readonly #pinging: NodeJS.Timeout;
+  readonly #watching: NodeJS.Timeout;
+  readonly #openedAtMonoMs: number;
+  #heardAtMonoMs: number;
+  #provedAtMonoMs = 0;
+  /** 0 until the hub has welcomed this site. */
+  #windowFrames = 0;
+  #lastFrame = 0;
+  #finished = false;
+  #ping: { sentAtMs: number; monoMs: number } | null = null;
 
-  const pinging = setInterval(sendPing, timing.pingMs);
-  const watching = setInterval(watch, Math.min(timing.deadMs / 3, 5000));
-
-  function finish(trouble: string, final = false): void {
-    if (finished) return;
-    finished = true;
-    clearInterval(pinging);
-    clearInterval(watching);
-    socket.terminate();
-    for (const frame of [...sent.values(), ...waiting]) frame.settle({ ok: false, code: 'away' });
-    sent.clear();
-    waiting.length = 0;
-    options.onClosed(trouble, final);
+  constructor(options: SessionOptions) {
+    const { address, ca, clock, timing } = options;
+    this.#options = options;
+    this.#openedAtMonoMs = this.#heardAtMonoMs = clock.monoMs();
+    this.#socket = new WebSocket(address, [CHANNEL_SUBPROTOCOL], {
+      perMessageDeflate: false,
+      maxPayload: MAX_FRAME_BYTES,
+      handshakeTimeout: PROVE_WITHIN_MS,
+      // The pinned authority is the hub's own and signs nobody else, so whoever it vouches for is the hub, under any name.
+      ...(ca !== null && { ca, checkServerIdentity: () => false }),
+    });
+    this.#pinging = setInterval(() => this.#sendPing(), timing.pingMs);
+    this.#watching = setInterval(() => this.#watch(), Math.min(timing.deadMs / 3, 5000));
+    this.#listen();
   }
 
-  function watch(): void {
+  /** Resolves with `ok` once the hub has acknowledged the reports. */
+  send(lane: Lane, reports: readonly Uint8Array[]): Promise<SendOutcome> {
+    if (this.#finished || this.#windowFrames === 0 || this.#waiting.length >= MAX_WAITING_FRAMES)
+      return Promise.resolve({ ok: false, code: 'away' });
+    this.#lastFrame += 1;
+    const number = this.#lastFrame;
+    const bytes = encodeReportFrame({ frame: number, lane, reports });
+    return new Promise((settle) => {
+      this.#waiting.push({ bytes, number, sentMonoMs: 0, settle });
+      this.#fillWindow();
+    });
+  }
+
+  close(): void {
+    // The close frame is written to the socket before `#finish` ends it; nobody has to wait for its answer.
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(1000, 'stopped');
+    this.#finish('stopped');
+  }
+
+  #listen(): void {
+    const { site, address } = this.#options;
+    this.#socket.on('message', (data, isBinary) => this.#receive(isBinary ? null : parse(data.toString())));
+    this.#socket.on('unexpected-response', (_request, response) => {
+      response.resume();
+      const status = response.statusCode ?? 0;
+      this.#finish(refusedTrouble(address.host, status), status === 401 || status === 403);
+    });
+    this.#socket.on('error', (error) => this.#finish(connectTrouble(address.host, error)));
+    this.#socket.on('close', (code, reason) => {
+      const { text, final } = closeTrouble(site, code, reason.toString());
+      this.#finish(text, final);
+    });
+  }
+
+  #finish(trouble: string, final = false): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    clearInterval(this.#pinging);
+    clearInterval(this.#watching);
+    this.#socket.terminate();
+    for (const frame of [...this.#sent.values(), ...this.#waiting]) frame.settle({ ok: false, code: 'away' });
+    this.#sent.clear();
+    this.#waiting.length = 0;
+    this.#options.onClosed(trouble, final);
+  }
+
+  #watch(): void {
+    const { address, clock, timing } = this.#options;
     const now = clock.monoMs();
-    if (windowFrames === 0 && now - openedAtMonoMs > 2 * PROVE_WITHIN_MS)
-      finish(`the hub at ${address.host} does not answer`);
-    else if (now - heardAtMonoMs > timing.deadMs)
-      finish(`the hub has been silent for ${Math.round((now - heardAtMonoMs) / 1000)} s`);
-    else for (const frame of sent.values()) if (now - frame.sentMonoMs > timing.ackMs) stalled();
-  }
-  function stalled(): void {
-    finish(`the hub has not stored a report within ${Math.round(timing.ackMs / 1000)} s; connecting anew`);
-  }
-
-  function tell(message: SiteMessage): void {
-    socket.send(JSON.stringify(message));
+    const seconds = (ms: number): number => Math.round(ms / 1000);
+    const [oldest] = this.#sent.values();
+    if (this.#windowFrames === 0 && now - this.#openedAtMonoMs > 2 * PROVE_WITHIN_MS)
+      this.#finish(`the hub at ${address.host} does not answer`);
+    else if (now - this.#heardAtMonoMs > timing.deadMs)
+      this.#finish(`the hub has been silent for ${seconds(now - this.#heardAtMonoMs)} s`);
+    else if (oldest !== undefined && now - oldest.sentMonoMs > timing.ackMs)
+      this.#finish(`the hub has not stored a report within ${seconds(timing.ackMs)} s; connecting anew`);
   }
 
-  function sendPing(): void {
+  #tell(message: SiteMessage): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+
+  #sendPing(): void {
     // One at a time: a pong that is late by a ping would be taken for a quick one.
-    if (windowFrames === 0 || ping !== null || socket.readyState !== WebSocket.OPEN) return;
-    ping = { sentAtMs: clock.nowMs(), monoMs: clock.monoMs() };
-    tell({ type: 'ping', sentAtMs: ping.sentAtMs });
+    if (this.#windowFrames === 0 || this.#ping !== null || this.#socket.readyState !== WebSocket.OPEN) return;
+    const { clock } = this.#options;
+    this.#ping = { sentAtMs: clock.nowMs(), monoMs: clock.monoMs() };
+    this.#tell({ type: 'ping', sentAtMs: this.#ping.sentAtMs });
   }
 
-  function fillWindow(): void {
-    while (waiting.length > 0 && sent.size < windowFrames) {
-      const frame = waiting.shift();
+  #fillWindow(): void {
+    while (this.#sent.size < this.#windowFrames) {
+      const frame = this.#waiting.shift();
       if (frame === undefined) return;
-      frame.sentMonoMs = clock.monoMs();
-      sent.set(frame.number, frame);
-      socket.send(frame.bytes);
+      frame.sentMonoMs = this.#options.clock.monoMs();
+      this.#sent.set(frame.number, frame);
+      this.#socket.send(frame.bytes);
     }
   }
 
-  function receive(message: HubMessage): void {
-    switch (message.type) {
+  /** Null is what could not be understood. */
+  #receive(message: HubMessage | null): void {
+    if (this.#finished) return;
+    this.#heardAtMonoMs = this.#options.clock.monoMs();
+    switch (message?.type) {
       case 'hello':
-        provedAtMonoMs = clock.monoMs();
-        tell({
-          type: 'prove',
-          site,
-          proof: channelProof(options.key, site, message.nonce),
-          instance: options.instance,
-        });
+        this.#prove(message.nonce);
         return;
       case 'welcome':
-        options.observeHubTime(message.hubTimeMs, provedAtMonoMs);
-        windowFrames = message.windowFrames;
-        sendPing();
-        options.onReady(message.backfillPerS);
+        this.#options.observeHubTime(message.hubTimeMs, this.#provedAtMonoMs);
+        this.#windowFrames = message.windowFrames;
+        this.#sendPing();
+        this.#options.onReady(message.backfillPerS);
         return;
       case 'pong':
-        if (ping?.sentAtMs !== message.sentAtMs) return;
-        options.observeHubTime(message.hubTimeMs, ping.monoMs);
-        ping = null;
+        if (this.#ping?.sentAtMs !== message.sentAtMs) return;
+        this.#options.observeHubTime(message.hubTimeMs, this.#ping.monoMs);
+        this.#ping = null;
         return;
-      case 'ack': {
-        const frame = sent.get(message.frame);
-        if (frame === undefined) return;
-        sent.delete(message.frame);
-        frame.settle({ ok: true });
-        fillWindow();
+      case 'ack':
+        this.#acknowledge(message.frame);
+        return;
+      default: {
+        const { host } = this.#options.address;
+        this.#socket.close(CLOSE.malformed, `not a message of ${CHANNEL_SUBPROTOCOL}`);
+        this.#finish(
+          `what answers at ${host} does not speak ${CHANNEL_SUBPROTOCOL}; is it a hub of this version?`,
+        );
       }
     }
   }
 
-  socket.on('message', (data, isBinary) => {
-    if (finished) return;
-    heardAtMonoMs = clock.monoMs();
-    const message = isBinary ? null : parse(data.toString());
-    if (message === null) {
-      socket.close(CLOSE.malformed, 'not a message of plumbline.v1');
-      finish(
-        `what answers at ${address.host} does not speak ${CHANNEL_SUBPROTOCOL}; is it a hub of this version?`,
-      );
-    } else receive(message);
-  });
-  socket.on('unexpected-response', (_request, response) => {
-    response.resume();
-    const status = response.statusCode ?? 0;
-    finish(refusedTrouble(address.host, status), status === 401 || status === 403);
-  });
-  socket.on('error', (error) => finish(connectTrouble(address.host, error)));
-  socket.on('close', (code, reason) => {
-    const { text, final } = closeTrouble(site, code, reason.toString());
-    finish(text, final);
-  });
+  #prove(nonce: string): void {
+    const { key, site, instance, clock } = this.#options;
+    this.#provedAtMonoMs = clock.monoMs();
+    this.#tell({ type: 'prove', site, proof: channelProof(key, site, nonce), instance });
+  }
 
-  return {
-    send(lane, reports) {
-      if (finished || windowFrames === 0 || waiting.length >= MAX_WAITING_FRAMES)
-        return Promise.resolve({ ok: false, code: 'away' });
-      nextFrame += 1;
-      const number = nextFrame;
-      const bytes = encodeReportFrame({ frame: number, lane, reports });
-      return new Promise((settle) => {
-        waiting.push({ bytes, number, sentMonoMs: 0, settle });
-        fillWindow();
-      });
-    },
-    close() {
-      if (finished) return;
-      // The close frame is written to the socket before terminate() ends it; nobody has to wait for its answer.
-      if (socket.readyState === WebSocket.OPEN) socket.close(1000, 'stopped');
-      finish('stopped');
-    },
-  };
+  #acknowledge(number: number): void {
+    const frame = this.#sent.get(number);
+    if (frame === undefined) return;
+    this.#sent.delete(number);
+    frame.settle({ ok: true });
+    this.#fillWindow();
+  }
 }
 
 function parse(text: string): HubMessage | null {

@@ -1,9 +1,11 @@
+import type { KeyObject } from 'node:crypto';
+import type { Lane } from '../../core/channel.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
-import type { Uplink } from '../../core/ports/uplink.ts';
+import type { SendOutcome, Uplink } from '../../core/ports/uplink.ts';
 import { keyFrom } from '../../core/seal.ts';
 import { createHubClock } from './hub-clock.ts';
-import { openSession, type Session, type Timing } from './session.ts';
+import { Session, type Timing } from './session.ts';
 
 export type GatewayUplinkOptions = {
   /** The hub's address, `https://host:port` or `http://` on loopback. */
@@ -24,99 +26,112 @@ export type GatewayUplinkOptions = {
 /** A connection that lasted so long was a good one: the next failure starts with short waits again. */
 const GOOD_AFTER_MS = 30_000;
 
-export function createGatewayUplink(options: GatewayUplinkOptions): Uplink {
-  const { site, ca, instance, clock, logger, random = Math.random } = options;
-  const timing = {
-    pingMs: 10_000,
-    deadMs: 30_000,
-    ackMs: 120_000,
-    backoffMinMs: 1000,
-    backoffMaxMs: 30_000,
-    ...options.timing,
-  };
-  const key = keyFrom(options.key);
-  const address = channelAddress(options.url, site);
-  const hubClock = createHubClock(clock);
-  const listeners: (() => void)[] = [];
-  let session: Session | null = null;
-  let retry: NodeJS.Timeout | null = null;
-  let running = false;
-  let readyAtMonoMs: number | null = null;
-  let backfillPerS = 1;
-  let failures = 0;
-  let trouble: string | null = 'not connected yet';
+const TIMING = { pingMs: 10_000, deadMs: 30_000, ackMs: 120_000, backoffMinMs: 1000, backoffMaxMs: 30_000 };
 
-  function connect(): void {
-    retry = null;
-    session = openSession({
-      address,
+export function createGatewayUplink(options: GatewayUplinkOptions): Uplink {
+  return new GatewayUplink(options);
+}
+
+class GatewayUplink implements Uplink {
+  readonly #options: GatewayUplinkOptions;
+  readonly #timing: typeof TIMING;
+  readonly #key: KeyObject;
+  readonly #address: URL;
+  readonly #hubClock: ReturnType<typeof createHubClock>;
+  readonly #listeners: (() => void)[] = [];
+  #session: Session | null = null;
+  #retry: NodeJS.Timeout | undefined;
+  #running = false;
+  #readyAtMonoMs: number | null = null;
+  #backfillPerS = 1;
+  #failures = 0;
+  #trouble: string | null = 'not connected yet';
+
+  constructor(options: GatewayUplinkOptions) {
+    this.#options = options;
+    this.#timing = { ...TIMING, ...options.timing };
+    this.#key = keyFrom(options.key);
+    this.#address = channelAddress(options.url, options.site);
+    this.#hubClock = createHubClock(options.clock);
+  }
+
+  get ready(): boolean {
+    return this.#readyAtMonoMs !== null;
+  }
+  readonly offsetMs = (): number | null => this.#hubClock.offsetMs();
+  readonly backfillPerS = (): number => this.#backfillPerS;
+  readonly trouble = (): string | null => this.#trouble;
+
+  onReady(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async start(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    this.#connect();
+  }
+
+  async send(lane: Lane, reports: readonly Uint8Array[]): Promise<SendOutcome> {
+    if (this.#session === null || !this.ready) return { ok: false, code: 'away' };
+    return this.#session.send(lane, reports);
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    clearTimeout(this.#retry);
+    this.#session?.close();
+    this.#session = null;
+    this.#readyAtMonoMs = null;
+    this.#trouble = 'stopped';
+  }
+
+  #connect(): void {
+    const { site, ca, instance, clock } = this.#options;
+    this.#session = new Session({
+      address: this.#address,
       site,
-      key,
+      key: this.#key,
       ca,
       instance,
       clock,
-      timing,
-      observeHubTime: hubClock.observe,
-      onReady(rate) {
-        backfillPerS = rate;
-        readyAtMonoMs = clock.monoMs();
-        trouble = null;
-        logger.info({ site, hub: address.host }, 'uplink.ready');
-        for (const listener of listeners) listener();
-      },
-      onClosed,
+      timing: this.#timing,
+      observeHubTime: this.#hubClock.observe,
+      onReady: (backfillPerS) => this.#becomeReady(backfillPerS),
+      onClosed: (trouble, final) => this.#becomeAway(trouble, final),
     });
   }
 
-  function onClosed(why: string, final: boolean): void {
-    session = null;
-    if (!running) return;
-    if (why !== trouble) logger.warn({ site, hub: address.host, why }, 'uplink.away');
-    trouble = why;
-    if (readyAtMonoMs !== null && clock.monoMs() - readyAtMonoMs >= GOOD_AFTER_MS) failures = 0;
-    readyAtMonoMs = null;
-    failures += 1;
-    retry = setTimeout(connect, waitMs(final));
+  #becomeReady(backfillPerS: number): void {
+    const { site, clock, logger } = this.#options;
+    this.#backfillPerS = backfillPerS;
+    this.#readyAtMonoMs = clock.monoMs();
+    this.#trouble = null;
+    logger.info({ site, hub: this.#address.host }, 'uplink.ready');
+    for (const listener of this.#listeners) listener();
+  }
+
+  #becomeAway(why: string, final: boolean): void {
+    const { site, clock, logger } = this.#options;
+    this.#session = null;
+    if (!this.#running) return;
+    if (why !== this.#trouble) logger.warn({ site, hub: this.#address.host, why }, 'uplink.away');
+    this.#trouble = why;
+    if (this.#readyAtMonoMs !== null && clock.monoMs() - this.#readyAtMonoMs >= GOOD_AFTER_MS)
+      this.#failures = 0;
+    this.#readyAtMonoMs = null;
+    this.#failures += 1;
+    this.#retry = setTimeout(() => this.#connect(), this.#waitMs(final));
   }
 
   /** Spread from the least wait to a limit that doubles, so that a fleet does not come back all at once. */
-  function waitMs(final: boolean): number {
-    const limit = final
-      ? timing.backoffMaxMs
-      : Math.min(timing.backoffMaxMs, timing.backoffMinMs * 2 ** Math.min(failures, 16));
-    const least = final ? limit / 2 : Math.min(timing.backoffMinMs, limit);
-    return least + random() * (limit - least);
+  #waitMs(final: boolean): number {
+    const { backoffMinMs, backoffMaxMs } = this.#timing;
+    const doubled = backoffMinMs * 2 ** Math.min(this.#failures, 16);
+    const limit = final ? backoffMaxMs : Math.min(backoffMaxMs, doubled);
+    const least = final ? limit / 2 : Math.min(backoffMinMs, limit);
+    return least + (this.#options.random ?? Math.random)() * (limit - least);
   }
-
-  return {
-    async start() {
-      if (running) return;
-      running = true;
-      connect();
-    },
-    async send(lane, reports) {
-      if (session === null || readyAtMonoMs === null) return { ok: false, code: 'away' };
-      return session.send(lane, reports);
-    },
-    get ready() {
-      return readyAtMonoMs !== null;
-    },
-    onReady(listener) {
-      listeners.push(listener);
-    },
-    offsetMs: hubClock.offsetMs,
-    backfillPerS: () => backfillPerS,
-    trouble: () => trouble,
-    async stop() {
-      running = false;
-      if (retry !== null) clearTimeout(retry);
-      retry = null;
-      session?.close();
-      session = null;
-      readyAtMonoMs = null;
-      trouble = 'stopped';
-    },
-  };
 }
 
 function channelAddress(url: string, site: string): URL {

@@ -5,7 +5,7 @@ import { type LinkTarget, parseLinkUrl } from '../../core/link-target.ts';
 import { createLinkWindow } from '../../core/link-window.ts';
 import type { Link } from '../../core/model/report.ts';
 import type { Clock } from '../../core/ports/clock.ts';
-import type { Probe } from '../../core/ports/probe.ts';
+import type { Observation, Probe } from '../../core/ports/probe.ts';
 import { SpoolError } from '../../core/ports/spool.ts';
 import { createTry, type TryLink } from './attempt.ts';
 import { createLookUp } from './look-up.ts';
@@ -54,102 +54,114 @@ type Watched = {
  * many at once (a peer that answers slowly) is left out.
  */
 export function createLinksProbe(options: LinksProbeOptions): Probe {
-  const { intervalMs, clock, keep, kept, random = Math.random } = options;
-  const spacingMs = Math.min(2000, Math.max(200, intervalMs / 5));
-  const connectMs = options.timeoutMs ?? Math.min(intervalMs, CONNECT_MS);
-  const timeouts = { connectMs, answerMs: Math.max(connectMs * 2, Math.min(intervalMs, ANSWER_MS)) };
-  const maxUnderWay = Math.ceil(timeouts.answerMs / spacingMs) + 1;
-  const lookUp = createLookUp(clock);
-  const watched = declared(options).map(
-    ({ link, target }): Watched => ({
+  return new LinksProbe(options);
+}
+
+class LinksProbe implements Probe {
+  readonly name = 'links';
+  readonly #options: LinksProbeOptions;
+  readonly #watched: readonly Watched[];
+  readonly #spacingMs: number;
+  readonly #maxUnderWay: number;
+  #stopping = new AbortController();
+  #timers: NodeJS.Timeout[] = [];
+  #epoch = 0;
+  #readAtMs = 0;
+  #keptAtMs = 0;
+
+  constructor(options: LinksProbeOptions) {
+    const { intervalMs, clock } = options;
+    const connectMs = options.timeoutMs ?? Math.min(intervalMs, CONNECT_MS);
+    const timeouts = { connectMs, answerMs: Math.max(connectMs * 2, Math.min(intervalMs, ANSWER_MS)) };
+    const lookUp = createLookUp(clock);
+    this.#options = options;
+    this.#spacingMs = Math.min(2000, Math.max(200, intervalMs / 5));
+    this.#maxUnderWay = Math.ceil(timeouts.answerMs / this.#spacingMs) + 1;
+    this.#watched = declared(options).map(({ link, target }) => ({
       link,
       attempt: createTry(target, timeouts, clock, lookUp),
       window: createLinkWindow(),
       baselineKey: `${link.name} ${link.target}`,
       baseline: null,
       underWay: 0,
-    }),
-  );
-  let stopping = new AbortController();
-  let timers: NodeJS.Timeout[] = [];
-  let epoch = 0;
-  let readAtMs = 0;
-  let keptAtMs = 0;
-
-  async function tryOnce(each: Watched): Promise<void> {
-    if (each.underWay >= maxUnderWay) return;
-    const { signal } = stopping;
-    each.underWay += 1;
-    const attempt = await each.attempt(signal);
-    each.underWay -= 1;
-    if (!signal.aborted) each.window.add(attempt, clock.monoMs());
+    }));
   }
 
-  function keepBaselines(): void {
-    const baselines: Baselines = {};
-    for (const { baselineKey, baseline } of watched) if (baseline !== null) baselines[baselineKey] = baseline;
-    try {
-      keep(KEPT_AS, JSON.stringify(baselines));
-      keptAtMs = clock.monoMs();
-    } catch (error) {
-      // A full disk costs what was learned since, not the report.
-      if (!(error instanceof SpoolError && error.code === 'full')) throw error;
+  async start(): Promise<void> {
+    const { clock, kept, random = Math.random } = this.#options;
+    this.#stopping = new AbortController();
+    this.#epoch = clock.nowMs();
+    this.#readAtMs = this.#keptAtMs = clock.monoMs();
+    const known = parseBaselines(kept(KEPT_AS));
+    for (const [index, each] of this.#watched.entries()) {
+      each.baseline = known[each.baselineKey] ?? null;
+      void this.#tryOnce(each);
+      // Spread over the spacing, so that the attempts of many links are no burst.
+      const delayMs = (this.#spacingMs * (index + random())) / this.#watched.length;
+      this.#timers.push(setTimeout(() => this.#tryRegularly(each), delayMs));
     }
   }
 
-  function observe(each: Watched, nowMs: number, elapsedMs: number): Link[] {
+  async read(): Promise<Observation> {
+    const nowMs = this.#options.clock.monoMs();
+    const links = this.#watched.flatMap((each) => this.#observe(each, nowMs));
+    this.#readAtMs = nowMs;
+    if (nowMs - this.#keptAtMs >= KEEP_EVERY_MS) this.#keepBaselines();
+    return { parts: { links }, lost: 0 };
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timers.length === 0) return;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers = [];
+    this.#stopping.abort();
+    this.#keepBaselines();
+  }
+
+  #tryRegularly(each: Watched): void {
+    void this.#tryOnce(each);
+    this.#timers.push(setInterval(() => void this.#tryOnce(each), this.#spacingMs));
+  }
+
+  async #tryOnce(each: Watched): Promise<void> {
+    if (each.underWay >= this.#maxUnderWay) return;
+    const { signal } = this.#stopping;
+    each.underWay += 1;
+    const attempt = await each.attempt(signal);
+    each.underWay -= 1;
+    if (!signal.aborted) each.window.add(attempt, this.#options.clock.monoMs());
+  }
+
+  /** None before its first attempt ended. */
+  #observe(each: Watched, nowMs: number): Link[] {
     const summary = each.window.summarize(nowMs);
     if (summary === null) return [];
-    each.baseline = learnBaseline(each.baseline, summary, elapsedMs);
+    each.baseline = learnBaseline(each.baseline, summary, nowMs - this.#readAtMs);
     const baselineMs = learnedMs(each.baseline);
     const { lastError, ...figures } = summary;
     return [
       {
         ...each.link,
         ...figures,
-        epoch,
+        epoch: this.#epoch,
         ...(baselineMs !== null && { baselineMs }),
         ...(lastError !== null && { lastError }),
       },
     ];
   }
 
-  return {
-    name: 'links',
-    async start() {
-      stopping = new AbortController();
-      epoch = clock.nowMs();
-      readAtMs = keptAtMs = clock.monoMs();
-      const known = parseBaselines(kept(KEPT_AS));
-      watched.forEach((each, index) => {
-        each.baseline = known[each.baselineKey] ?? null;
-        void tryOnce(each);
-        // Spread over the spacing, so that the attempts of many links are no burst.
-        const first = setTimeout(
-          () => {
-            void tryOnce(each);
-            timers.push(setInterval(() => void tryOnce(each), spacingMs));
-          },
-          (spacingMs * (index + random())) / watched.length,
-        );
-        timers.push(first);
-      });
-    },
-    async read() {
-      const nowMs = clock.monoMs();
-      const links = watched.flatMap((each) => observe(each, nowMs, nowMs - readAtMs));
-      readAtMs = nowMs;
-      if (nowMs - keptAtMs >= KEEP_EVERY_MS) keepBaselines();
-      return { parts: { links }, lost: 0 };
-    },
-    async stop() {
-      if (timers.length === 0) return;
-      for (const timer of timers) clearTimeout(timer);
-      timers = [];
-      stopping.abort();
-      keepBaselines();
-    },
-  };
+  #keepBaselines(): void {
+    const baselines: Baselines = {};
+    for (const { baselineKey, baseline } of this.#watched)
+      if (baseline !== null) baselines[baselineKey] = baseline;
+    try {
+      this.#options.keep(KEPT_AS, JSON.stringify(baselines));
+      this.#keptAtMs = this.#options.clock.monoMs();
+    } catch (error) {
+      // A full disk costs what was learned since, not the report.
+      if (!(error instanceof SpoolError && error.code === 'full')) throw error;
+    }
+  }
 }
 
 function declared(options: LinksProbeOptions): { link: Watched['link']; target: LinkTarget }[] {

@@ -18,7 +18,7 @@ const STATFS_TIMEOUT_MS = 1000;
 const MAX_HANGING = 2;
 
 /** The mounts worth measuring: one for each file system, the shortest path of those that show it whole. */
-export function chooseMounts(mounts: readonly Mount[]): Mount[] {
+function chooseMounts(mounts: readonly Mount[]): Mount[] {
   const byDevice = new Map<string, Mount>();
   for (const mount of mounts) {
     const isContainerRoot = mount.type === 'overlay' && mount.path === '/';

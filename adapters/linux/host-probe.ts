@@ -33,8 +33,7 @@ export function createHostProbe(options: HostProbeOptions): Probe {
   const disks = createDisks({ procRoot, ...(options.statfs && { statfs: options.statfs }) });
   let labels: Labels = {};
   let contained = false;
-  let previous: CpuSample | null = null;
-  let utilization = 0;
+  let utilizationSince = createUtilization();
 
   const must = async (name: string, signal?: AbortSignal): Promise<string> => {
     const text = await readIfThere(`${procRoot}/${name}`, signal);
@@ -51,14 +50,6 @@ export function createHostProbe(options: HostProbeOptions): Probe {
       return { sample: { busyS: cpu.busyS, countedS: cpu.totalS, count: cpu.count }, limits };
     const countedS = (clock.monoMs() / 1000) * cpuLimit;
     return { sample: { busyS: cpuUsedS, countedS, count: Math.max(1, Math.ceil(cpuLimit)) }, limits };
-  }
-
-  function utilizationSince(sample: CpuSample): number {
-    const span = previous === null ? 0 : sample.countedS - previous.countedS;
-    if (previous !== null && span < MIN_SPAN_S) return utilization;
-    utilization = ratio(sample.busyS - (previous?.busyS ?? sample.busyS), span);
-    previous = sample;
-    return utilization;
   }
 
   return {
@@ -98,8 +89,21 @@ export function createHostProbe(options: HostProbeOptions): Probe {
       return { parts: { host }, discovered: labels, lost: filled.lost };
     },
     async stop() {
-      previous = null;
+      utilizationSince = createUtilization();
     },
+  };
+}
+
+/** The share that was used since the sample before; the last one again when too little time went by. */
+function createUtilization(): (sample: CpuSample) => number {
+  let previous: CpuSample | null = null;
+  let utilization = 0;
+  return (sample) => {
+    const spanS = previous === null ? 0 : sample.countedS - previous.countedS;
+    if (previous !== null && spanS < MIN_SPAN_S) return utilization;
+    utilization = ratio(sample.busyS - (previous?.busyS ?? sample.busyS), spanS);
+    previous = sample;
+    return utilization;
   };
 }
 

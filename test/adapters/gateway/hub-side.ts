@@ -1,4 +1,4 @@
-import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { Compile } from 'typebox/compile';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -14,118 +14,126 @@ import { channelProof, keyFrom } from '../../../core/seal.ts';
 
 const validator = Compile(SiteMessage);
 
-/** The hub's side of a channel, on a real socket, doing as a test wants. */
-export type HubSide = {
-  url: string;
-  frames: ReportFrame[];
-  /** Frames that were acknowledged, in that order. */
-  acknowledged: number[];
-  channels(): number;
-  connects: number;
-  instances: string[];
-  behaviour: {
-    acknowledge: boolean;
-    answerPings: boolean;
-    windowFrames: number;
-    backfillPerS: number;
-    /** How far its clock is ahead. */
-    aheadMs: number;
-    /** Closes with this code instead of a welcome. */
-    refuse: number | null;
-  };
-  acknowledgeAll(): void;
-  cut(): void;
-  say(text: string): void;
-  stop(): Promise<void>;
-};
-
-export async function startHubSide(options: {
+type Options = {
   key: Buffer;
   site: string;
   tls?: { key: string; cert: string };
   port?: number;
-  onRequest?: Parameters<typeof createHttpServer>[1];
-}): Promise<HubSide> {
-  const server: Server = options.tls ? createHttpsServer(options.tls) : createHttpServer();
-  if (options.onRequest) server.on('request', options.onRequest);
-  const sockets = new WebSocketServer({ server, handleProtocols: () => CHANNEL_SUBPROTOCOL });
-  const pending: { socket: WebSocket; frame: number }[] = [];
-  const hub: HubSide = {
-    url: '',
-    frames: [],
-    acknowledged: [],
-    connects: 0,
-    instances: [],
-    channels: () => sockets.clients.size,
-    behaviour: {
-      acknowledge: true,
-      answerPings: true,
-      windowFrames: 8,
-      backfillPerS: 1000,
-      aheadMs: 0,
-      refuse: null,
-    },
-    acknowledgeAll() {
-      for (const { socket, frame } of pending.splice(0)) {
-        hub.acknowledged.push(frame);
-        tell(socket, { type: 'ack', frame });
-      }
-    },
-    cut() {
-      pending.length = 0;
-      for (const socket of sockets.clients) socket.terminate();
-    },
-    say(text) {
-      for (const socket of sockets.clients) socket.send(text);
-    },
-    async stop() {
-      hub.cut();
-      sockets.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-  const hubTimeMs = (): number => Date.now() + hub.behaviour.aheadMs;
-  const tell = (socket: WebSocket, message: HubMessage): void => socket.send(JSON.stringify(message));
+  onRequest?: RequestListener;
+};
 
-  sockets.on('connection', (socket, request) => {
-    hub.connects += 1;
-    const nonce = `nonce-${hub.connects}`;
-    if (request.url !== `/api/v1/sites/${options.site}/channel`) socket.close(CLOSE.malformed, 'wrong path');
-    tell(socket, { type: 'hello', nonce, hubTimeMs: hubTimeMs() });
+/** The hub's side of a channel, on a real socket, doing as a test wants. */
+export class HubSide {
+  readonly frames: ReportFrame[] = [];
+  readonly instances: string[] = [];
+  readonly behaviour = {
+    acknowledge: true,
+    answerPings: true,
+    windowFrames: 8,
+    backfillPerS: 1000,
+    /** How far its clock is ahead. */
+    aheadMs: 0,
+    /** Closes with this code instead of a welcome. */
+    refuse: noCode(),
+  };
+  connects = 0;
+  readonly #options: Options;
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
+  readonly #pending: { socket: WebSocket; frame: number }[] = [];
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#server = options.tls ? createHttpsServer(options.tls) : createHttpServer();
+    if (options.onRequest) this.#server.on('request', options.onRequest);
+    this.#sockets = new WebSocketServer({ server: this.#server, handleProtocols: () => CHANNEL_SUBPROTOCOL });
+    this.#sockets.on('connection', (socket, request) => this.#welcome(socket, request.url ?? ''));
+  }
+
+  get url(): string {
+    return `${this.#options.tls ? 'https' : 'http'}://127.0.0.1:${this.#options.port}`;
+  }
+
+  async listen(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(this.#options.port ?? 0, '127.0.0.1', resolve));
+    const address = this.#server.address();
+    if (address !== null && typeof address === 'object') this.#options.port = address.port;
+    return this;
+  }
+
+  channels(): number {
+    return this.#sockets.clients.size;
+  }
+
+  acknowledgeAll(): void {
+    for (const { socket, frame } of this.#pending.splice(0)) tell(socket, { type: 'ack', frame });
+  }
+
+  cut(): void {
+    this.#pending.length = 0;
+    for (const socket of this.#sockets.clients) socket.terminate();
+  }
+
+  say(text: string): void {
+    for (const socket of this.#sockets.clients) socket.send(text);
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    this.#sockets.close();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #welcome(socket: WebSocket, path: string): void {
+    this.connects += 1;
+    const nonce = `nonce-${this.connects}`;
+    if (path !== `/api/v1/sites/${this.#options.site}/channel`) socket.close(CLOSE.malformed, 'wrong path');
+    tell(socket, { type: 'hello', nonce, hubTimeMs: this.#timeMs() });
     socket.on('message', (data: Buffer, isBinary) => {
-      if (isBinary) {
-        const decoded = decodeReportFrame(data);
-        if (!decoded.ok) throw new Error(decoded.reason);
-        // A copy, since the parts share memory with the socket's buffer.
-        hub.frames.push({
-          ...decoded.frame,
-          reports: decoded.frame.reports.map((report) => Buffer.from(report)),
-        });
-        pending.push({ socket, frame: decoded.frame.frame });
-        if (hub.behaviour.acknowledge) hub.acknowledgeAll();
-        return;
-      }
-      const message: unknown = JSON.parse(data.toString());
-      if (!validator.Check(message)) throw new Error(`not of the protocol: ${data}`);
-      if (message.type === 'ping') {
-        if (hub.behaviour.answerPings)
-          tell(socket, { type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: hubTimeMs() });
-        return;
-      }
-      hub.instances.push(message.instance);
-      const isRight = message.proof === channelProof(keyFrom(options.key), options.site, nonce);
-      if (!isRight) socket.close(CLOSE.unauthorized, 'wrong key');
-      else if (hub.behaviour.refuse !== null) socket.close(hub.behaviour.refuse, 'as the test wants');
-      else {
-        const { windowFrames, backfillPerS } = hub.behaviour;
-        tell(socket, { type: 'welcome', hubTimeMs: hubTimeMs(), windowFrames, backfillPerS });
-      }
+      if (isBinary) this.#receive(socket, data);
+      else this.#answer(socket, nonce, JSON.parse(data.toString()));
     });
-  });
-  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve));
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  hub.url = `${options.tls ? 'https' : 'http'}://127.0.0.1:${address.port}`;
-  return hub;
+  }
+
+  #receive(socket: WebSocket, data: Buffer): void {
+    const decoded = decodeReportFrame(data);
+    if (!decoded.ok) throw new Error(decoded.reason);
+    // A copy, since the parts share memory with the socket's buffer.
+    const reports = decoded.frame.reports.map((report) => Buffer.from(report));
+    this.frames.push({ ...decoded.frame, reports });
+    this.#pending.push({ socket, frame: decoded.frame.frame });
+    if (this.behaviour.acknowledge) this.acknowledgeAll();
+  }
+
+  #answer(socket: WebSocket, nonce: string, message: unknown): void {
+    if (!validator.Check(message)) throw new Error(`not of the protocol: ${JSON.stringify(message)}`);
+    const { answerPings, refuse, windowFrames, backfillPerS } = this.behaviour;
+    const { key, site } = this.#options;
+    if (message.type === 'ping') {
+      if (answerPings) tell(socket, { type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#timeMs() });
+      return;
+    }
+    this.instances.push(message.instance);
+    if (message.proof !== channelProof(keyFrom(key), site, nonce))
+      socket.close(CLOSE.unauthorized, 'wrong key');
+    else if (refuse !== null) socket.close(refuse, 'as the test wants');
+    else tell(socket, { type: 'welcome', hubTimeMs: this.#timeMs(), windowFrames, backfillPerS });
+  }
+
+  #timeMs(): number {
+    return Date.now() + this.behaviour.aheadMs;
+  }
+}
+
+export function startHubSide(options: Options): Promise<HubSide> {
+  return new HubSide({ ...options }).listen();
+}
+
+function tell(socket: WebSocket, message: HubMessage): void {
+  socket.send(JSON.stringify(message));
+}
+
+function noCode(): number | null {
+  return null;
 }

@@ -10,7 +10,7 @@ import { type HubSide, startHubSide } from './hub-side.ts';
 const site = 'jp-tokyo-1';
 const key = Buffer.alloc(32, 7);
 const secret = 'sixteen-characters-at-least';
-const joined = { site, keyEpoch: 1, key: key.toString('base64url'), hubTimeMs: 1234 };
+const joined = { site, keyEpoch: 1, key: key.toString('base64url'), hubTimeMs: 1234, bootsBefore: 4 };
 let dir: string;
 let ours: Authority;
 let hubs: HubSide[];
