@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type ClickHouseClient, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { drainPending, Session } from 'chdb';
 import { createChdbConnection } from 'chdb/connection';
 import { StoreError } from '../../core/ports/store.ts';
@@ -51,7 +51,7 @@ export async function openEmbedded(path: string, limits: LaneLimits): Promise<Cl
   const connect = async (settings: Settings): Promise<ClickHouseClient> => {
     const connection = createChdbConnection({ path: dir });
     // cast: chdb types its connection by another copy of the client's package, whose settings differ in name only.
-    const client = createClient({ connection: connection as never });
+    const client = createClient({ connection: connection as never, log: { level: ClickHouseLogLevel.OFF } });
     opened.push(client);
     const statements = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
     await client.command({ query: `USE ${DATABASE}` });

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type ClickHouseClient, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import {
   type Clients,
   DERIVE_TIMEOUT_S,
@@ -15,9 +15,12 @@ import { DATABASE } from './schema/database.ts';
 const GRACE_MS = 5_000;
 const WRITE_TIMEOUT_MS = 60_000;
 
+/** Errors reach the caller, who logs them; the client itself would write to the console. */
+const QUIET = { level: ClickHouseLogLevel.OFF };
+
 /** A ClickHouse server over HTTP; user and password may be part of the address. */
 export async function openServer(url: string, limits: LaneLimits): Promise<Clients> {
-  const first = createClient({ url, database: 'default', request_timeout: WRITE_TIMEOUT_MS });
+  const first = createClient({ url, database: 'default', request_timeout: WRITE_TIMEOUT_MS, log: QUIET });
   try {
     await first.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE} ENGINE = Atomic` });
   } finally {
@@ -30,6 +33,7 @@ export async function openServer(url: string, limits: LaneLimits): Promise<Clien
       request_timeout: timeoutMs,
       max_open_connections: 1,
       clickhouse_settings: settings,
+      log: QUIET,
     });
   const lane = (name: 'reader' | 'replay') =>
     Array.from({ length: READS_PER_LANE }, () =>
