@@ -13,7 +13,7 @@ import { Directory } from './directory.ts';
 import { ChannelEvents } from './gateway/channel-events.ts';
 import { Gateway } from './gateway/gateway.ts';
 import type { App } from './http/app.ts';
-import { buildApp } from './http/build.ts';
+import { type AppParts, buildApp } from './http/build.ts';
 import { Fleet } from './live/fleet.ts';
 import { Live } from './live/live.ts';
 import { Attempts } from './sign-in/attempts.ts';
@@ -72,83 +72,83 @@ type Running = {
 
 /** The hub's one door: REST, the live view, sign-in, and the gateway of the sites. */
 export function createApi(options: ApiOptions): Api {
-  const { clock, hearing, tls, version, master } = options;
+  const { clock, logger, master, metrics, publicUrl, tls } = options;
   let running: Running | null = null;
   let url = '';
-  const run = (): Running => {
-    if (running === null) throw new Error('the api does not run');
-    return running;
-  };
   const signIn = new SignIn({
     cookies: new SessionCookies(master),
-    directory: () => run().directory,
+    directory: () => {
+      if (running === null) throw new Error('the api does not run');
+      return running.directory;
+    },
     adminTokenHash: options.adminTokenHash,
     clock,
   });
-  const hub = (): HubView => hubView(version, run().directory, hearing(), clock.nowMs());
-  const attempts = new Attempts(options.metrics);
-
-  async function compose(): Promise<Running> {
-    const { log, table, store, logger, metrics } = options;
-    const resources = await table.view('resources');
-    const states = await table.view('state');
-    const directory = new Directory(resources, logger);
-    const fleet = new Fleet({ directory, states, clock, hearing, logger });
-    const commands = new Commands(log, resources, clock, options.answerWithinMs);
-    const events = new ChannelEvents({ store, clock, logger, metrics });
-    const gateway = new Gateway({ log, master, directory, events, clock, logger, metrics });
-    const live = new Live({ fleet, hub, logger, metrics });
-    const upgrades = new Upgrades({ live, gateway, signIn });
-    const app = await buildApp({
-      ...options,
-      mode: options.mode ?? 'embedded',
-      dataDir: options.dataDir ?? null,
-      secure: tls !== null,
-      signIn,
-      attempts,
-      entrance: () => ({ url: options.publicUrl ?? url, pin: tls?.pin ?? null }),
-      hub,
-      fleet: () => fleet,
-      directory: () => directory,
-      commands: () => commands,
-    });
-    return { app, views: [resources, states], directory, fleet, commands, events, gateway, live, upgrades };
-  }
+  const attempts = new Attempts(metrics);
+  const entrance = () => ({ url: publicUrl ?? url, pin: tls?.pin ?? null });
 
   return {
     async start() {
-      running ??= await compose();
-      const { app, upgrades } = running;
-      app.server.on('upgrade', upgrades.take);
+      running ??= await compose(options, { signIn, attempts, entrance });
+      const { server } = running.app;
+      server.on('upgrade', running.upgrades.take);
       const { host, port } = options.listen;
-      await app.listen({ host, port });
-      const address = app.server.address();
+      await running.app.listen({ host, port });
+      const address = server.address();
       if (address === null || typeof address === 'string') throw new Error('the api listens on no port');
       url = urlOf(host, address, tls !== null);
-      signIn.listeningAt(address.port, [
-        url,
-        ...(options.publicUrl ? [new URL(options.publicUrl).origin] : []),
-      ]);
-      options.logger.info({ url }, 'api.listening');
+      signIn.listeningAt(address.port, [url, new URL(publicUrl ?? url).origin]);
+      logger.info({ url }, 'api.listening');
       const code = signIn.codes.issue(clock.nowMs());
-      return { url, oneTimeSignInUrl: `${options.publicUrl ?? url}/signin#${code}` };
+      return { url, oneTimeSignInUrl: `${publicUrl ?? url}/signin#${code}` };
     },
     async stop() {
       const stopped = running;
-      if (stopped === null) return;
       running = null;
-      const { app, views, directory, fleet, commands, events, gateway, live, upgrades } = stopped;
-      live.stop();
-      gateway.stop();
-      commands.close();
-      await upgrades.stop();
-      await app.close();
-      await events.stop();
-      fleet.close();
-      directory.close();
-      for (const view of views) await view.close();
+      if (stopped !== null) await end(stopped);
     },
   };
+}
+
+async function compose(
+  options: ApiOptions,
+  door: Pick<AppParts, 'signIn' | 'attempts' | 'entrance'>,
+): Promise<Running> {
+  const { log, table, store, master, clock, hearing, logger, metrics, tls, version } = options;
+  const resources = await table.view('resources');
+  const states = await table.view('state');
+  const directory = new Directory(resources, logger);
+  const fleet = new Fleet({ directory, states, clock, hearing, logger });
+  const commands = new Commands(log, resources, clock, options.answerWithinMs);
+  const events = new ChannelEvents({ store, clock, logger, metrics });
+  const gateway = new Gateway({ log, master, directory, events, clock, logger, metrics });
+  const hub = () => hubView(version, directory, hearing(), clock.nowMs());
+  const live = new Live({ fleet, hub, logger, metrics });
+  const upgrades = new Upgrades({ live, gateway, signIn: door.signIn });
+  const app = await buildApp({
+    ...options,
+    ...door,
+    mode: options.mode ?? 'embedded',
+    dataDir: options.dataDir ?? null,
+    secure: tls !== null,
+    fleet: () => fleet,
+    directory: () => directory,
+    commands: () => commands,
+  });
+  return { app, views: [resources, states], directory, fleet, commands, events, gateway, live, upgrades };
+}
+
+/** In the order that lets everybody who is connected hear of it, and nothing be written after it is closed. */
+async function end(stopped: Running): Promise<void> {
+  stopped.live.stop();
+  stopped.gateway.stop();
+  stopped.commands.close();
+  await stopped.upgrades.stop();
+  await stopped.app.close();
+  await stopped.events.stop();
+  stopped.fleet.close();
+  stopped.directory.close();
+  for (const view of stopped.views) await view.close();
 }
 
 /** Where it listens, as an address that can be opened: every-interface addresses become loopback. */

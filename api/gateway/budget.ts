@@ -1,7 +1,7 @@
 import type { Metrics } from '../../core/ports/metrics.ts';
 
 /** Bytes of frames that all channels together may have waiting for the log. */
-export const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
+const MAX_IN_FLIGHT_BYTES = 64 * 1024 * 1024;
 
 /** Counts what waits for the log. Above the bound channels stop reading, and go on in the order in which they stopped. */
 export class InFlightBudget {

@@ -12,7 +12,7 @@ import { InFlightBudget } from './budget.ts';
 import { Channel, type ChannelHost } from './channel.ts';
 import type { ChannelEvents } from './channel-events.ts';
 
-export const MAX_CHANNELS = 20_000;
+const MAX_CHANNELS = 20_000;
 /** Connections that have not yet proved who they are. */
 const MAX_UNPROVEN = 1000;
 const MAX_CHANNELS_A_SITE = 4;

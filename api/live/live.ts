@@ -11,7 +11,7 @@ import { CLOSE_SLOW, Viewer } from './viewer.ts';
 const TICK_MS = 250;
 /** One viewer is sent this much a second at most on the average: larger deltas come less often. */
 const BYTES_PER_MS = 1000;
-export const MAX_VIEWERS = 500;
+const MAX_VIEWERS = 500;
 const MAX_AUDIENCES = 200;
 const validator = Compile(LiveRequest);
 const USAGE =

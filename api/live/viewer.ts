@@ -7,7 +7,7 @@ export const BEHIND_BYTES = 256 * 1024;
 /** A viewer that is behind and reads less than PROGRESS_BYTES in this time is let go. */
 const SLOW_AFTER_MS = 15_000;
 const PROGRESS_BYTES = 64 * 1024;
-export const PULSE_EVERY_MS = 5_000;
+const PULSE_EVERY_MS = 5_000;
 /** Close code for a viewer that does not keep up. */
 export const CLOSE_SLOW = 4408;
 

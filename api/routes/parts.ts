@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto';
 import type { Hearing } from '../../core/freshness.ts';
-import type { HubView } from '../../core/model/view.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Metrics } from '../../core/ports/metrics.ts';
@@ -27,7 +26,6 @@ export type RouteParts = {
   secure: boolean;
   /** The address that join tokens carry, and the pin that goes with it. */
   entrance: () => { url: string; pin: string | null };
-  hub: () => HubView;
   fleet: () => Fleet;
   directory: () => Directory;
   commands: () => Commands;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 /** How long a sign-in code is good. */
-export const CODE_LASTS_MS = 10 * 60_000;
+const CODE_LASTS_MS = 10 * 60_000;
 const MAX_CODES = 16;
 
 /** Sign-in codes for the administrator, good once; the oldest is forgotten when there are too many. */

@@ -5,7 +5,7 @@ import { ROLES } from '../../core/model/resource.ts';
 import { sameSecret } from '../../core/seal.ts';
 
 /** How long a browser stays signed in. */
-export const SESSION_LASTS_MS = 12 * 3_600_000;
+const SESSION_LASTS_MS = 12 * 3_600_000;
 /** Sessions that were ended before their time, remembered until then; the oldest are forgotten first. */
 const MAX_ENDED = 10_000;
 

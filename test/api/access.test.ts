@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ACCESS } from '../../api/http/access.ts';
 import { ROLES } from '../../core/model/resource.ts';
-import { ADMIN_TOKEN, type Door, openDoor } from './door.ts';
+import { ADMIN_TOKEN, type Door, fieldOf, openDoor } from './door.ts';
 
 const PROTECTED = Object.entries(ACCESS).flatMap(([route, access]) => {
   const [method = '', path = ''] = route.split(' ');
@@ -17,7 +17,7 @@ describe('who may do what', () => {
     door = await openDoor();
     for (const role of ROLES) {
       const { body } = await door.call('POST', '/api/v1/tokens', { body: { name: `a-${role}`, role } });
-      tokens[role] = typeof body === 'object' && body !== null && 'token' in body ? String(body.token) : '';
+      tokens[role] = fieldOf(body, 'token');
     }
   });
   afterAll(() => door.close());
@@ -73,7 +73,7 @@ describe('who may do what', () => {
     const { body } = await door.call('POST', '/api/v1/tokens', {
       body: { name: 'short-lived', role: 'viewer' },
     });
-    const token = typeof body === 'object' && body !== null && 'token' in body ? String(body.token) : '';
+    const token = fieldOf(body, 'token');
     const signedIn = await door.call('POST', '/api/v1/session', { token: null, body: { token } });
     const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
     const withCookie = () => door.call('GET', '/api/v1/session', { token: null, headers: { cookie } });
@@ -211,7 +211,10 @@ describe('joining', () => {
     const secret = await invited('joiner');
     const first = await join('joiner', secret);
     expect(first.status).toBe(200);
-    expect(await join('joiner', secret)).toMatchObject({ status: 200, body: { key: keyIn(first.body) } });
+    expect(await join('joiner', secret)).toMatchObject({
+      status: 200,
+      body: { key: fieldOf(first.body, 'key') },
+    });
     expect(await join('joiner', secret, 'another-one')).toMatchObject({
       status: 409,
       body: { code: 'token-used' },
@@ -243,10 +246,6 @@ describe('joining', () => {
 });
 
 function tokenIn(body: unknown): string {
-  const token = typeof body === 'object' && body !== null && 'token' in body ? String(body.token) : '';
+  const token = fieldOf(body, 'token');
   return JSON.parse(Buffer.from(token.slice('plj1.'.length), 'base64url').toString()).secret;
-}
-
-function keyIn(body: unknown): string {
-  return typeof body === 'object' && body !== null && 'key' in body ? String(body.key) : '';
 }

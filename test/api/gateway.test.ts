@@ -187,19 +187,21 @@ describe('the gateway and a log that stalls', () => {
   let stalled: Promise<void> | null = null;
   let fails = false;
   beforeAll(async () => {
-    door = await openDoor({}, true, (log) => ({
-      start: () => log.start(),
-      stop: () => log.stop(),
-      retain: () => log.retain(),
-      subscribe: (options) => log.subscribe(options),
-      append: async (topic, records) => {
-        if (topic !== 'commands') {
-          await stalled;
-          if (fails) throw new LogError('unavailable', 'the log is away');
-        }
-        return log.append(topic, records);
-      },
-    }));
+    door = await openDoor({
+      wrap: (log) => ({
+        start: () => log.start(),
+        stop: () => log.stop(),
+        retain: () => log.retain(),
+        subscribe: (options) => log.subscribe(options),
+        append: async (topic, records) => {
+          if (topic !== 'commands') {
+            await stalled;
+            if (fails) throw new LogError('unavailable', 'the log is away');
+          }
+          return log.append(topic, records);
+        },
+      }),
+    });
   });
   afterAll(() => door.close());
 

@@ -188,7 +188,7 @@ describe('the live view and a slow viewer', () => {
   const states = (nowMs: number, cpu: number) =>
     Array.from({ length: sites }, (_, i) => siteState(`s-${i}`, nowMs, { cpu }));
   beforeAll(async () => {
-    door = await openDoor({}, false);
+    door = await openDoor({ withControl: false });
     const owner = await door.table.claim('control');
     const metadata = { uid: 'u', createdAtMs: 1, updatedAtMs: 1, revision: 1, updatedBy: 'test' };
     await owner.write(

@@ -21,7 +21,7 @@ type Document = {
 let door: Door;
 let document: Document;
 beforeAll(async () => {
-  door = await openDoor({ version: '0.1.0' }, false);
+  door = await openDoor({ withControl: false });
   // cast: what this test is about
   document = (await door.call('GET', '/api/v1/openapi.json', { token: null })).body as Document;
 });

@@ -336,7 +336,7 @@ describe('a request that is not right', () => {
 });
 
 test('a change that no control role answers is said to be recorded, not lost', async () => {
-  const door = await openDoor({ answerWithinMs: 300 }, false);
+  const door = await openDoor({ answerWithinMs: 300, withControl: false });
   try {
     const answer = await door.call('POST', '/api/v1/sites', { body: { name: 'patient' } });
     expect(answer).toMatchObject({ status: 503, body: { code: 'control-away' } });
