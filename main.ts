@@ -1,22 +1,6 @@
-import { type Command, Option } from 'commander';
-import { pino } from 'pino';
-import { join as joinHub } from './adapters/gateway/join.ts';
-import { createGatewayUplink } from './adapters/gateway/uplink.ts';
-import { findConnection } from './cli/connection.ts';
-import { Refusal } from './cli/exit.ts';
-import { buildProgram, runProgram } from './cli/program.ts';
-import { colourWanted, describeSettings, type LoadedConfig, loadConfig, type SettingName } from './config.ts';
-import { systemClock } from './core/ports/clock.ts';
-import { greeting } from './main/greeting.ts';
-import { openHome } from './main/home.ts';
-import { composeHub } from './main/hub.ts';
-import { inviteLocalSite } from './main/invitation.ts';
-import { fail, onStopSignal } from './main/process.ts';
-import { startSite } from './main/site.ts';
-import packageJson from './package.json' with { type: 'json' };
-import { addSimulateCommand } from './simulator/command.ts';
-
-const version = packageJson.version;
+import { Command, Option } from 'commander';
+import { describeSettings, type LoadedConfig, loadConfig, type SettingName } from './config.ts';
+import { fail } from './main/process.ts';
 
 /** The settings that a role takes as flags; the others it takes too, from file and environment. */
 const HUB_FLAGS: SettingName[] = [
@@ -45,73 +29,35 @@ const SITE_FLAGS: SettingName[] = [
   'logLevel',
 ];
 
-async function up({ config }: LoadedConfig): Promise<void> {
-  const logger = pino({ level: config.logLevel }, pino.destination(2));
-  const home = openHome(config.dataDir);
-  const stop = onStopSignal(logger);
-  const hub = await composeHub(config, home, version, logger, () =>
-    stop.now('another hub has taken over this data'),
-  );
-  stop.undo(() => hub.stop());
-  const { url, signInUrl, ca } = await hub.start();
-  home.announce(url, ca);
-  stop.undo(async () => home.unannounce());
-  const log = config.kafkaBrokers.length > 0 ? `Kafka at ${config.kafkaBrokers.join(', ')}` : 'SQLite';
-  process.stdout.write(
-    greeting({
-      url,
-      signInUrl,
-      dataDir: config.dataDir,
-      site: config.localSite ? config.site : null,
-      log,
-      readyInS: process.uptime(),
-    }),
-  );
-  if (!config.localSite) return;
-  const invite = () => inviteLocalSite({ url, ca, token: home.adminToken }, config.site);
-  const site = await startSite(config, version, logger, invite, stop.signal);
-  stop.undo(() => site.stop());
-}
+/** Each role loads its parts when it runs, so that a collector carries nothing of a hub. */
+const ROLES: readonly Role[] = [
+  {
+    name: 'up',
+    about: 'run a hub, with this machine as its first site',
+    flags: [...HUB_FLAGS, 'site', 'localSite', 'interval'],
+    run: async (loaded) => (await import('./main/up.ts')).up(loaded),
+  },
+  {
+    name: 'collector',
+    about: 'run the collector of this machine; joins with PLUMBLINE_JOIN=TOKEN the first time',
+    flags: SITE_FLAGS,
+    run: async (loaded) => (await import('./main/collect.ts')).collector(loaded),
+  },
+  {
+    name: 'config',
+    about: 'show every setting, its value and where that comes from',
+    flags: [...new Set([...HUB_FLAGS, ...SITE_FLAGS])],
+    run: async (loaded) => (await import('./main/settings.ts')).showSettings(loaded),
+  },
+];
+type Role = {
+  name: string;
+  about: string;
+  flags: readonly SettingName[];
+  run: (loaded: LoadedConfig) => Promise<void>;
+};
 
-async function collector({ config }: LoadedConfig): Promise<void> {
-  const logger = pino({ level: config.logLevel }, pino.destination(2));
-  const stop = onStopSignal(logger);
-  const site = await startSite(config, version, logger, async () => null, stop.signal);
-  stop.undo(() => site.stop());
-  process.stdout.write(
-    `Collecting for site ${site.site} every ${config.interval / 1000} s; data in ${config.dataDir}. Ctrl-C stops it.\n`,
-  );
-}
-
-/** Where each setting's value comes from, secrets left out. */
-async function config({ sources }: LoadedConfig): Promise<void> {
-  const rows = sources.map(({ key, value, source, flag, variable, about }) => [
-    key,
-    value === '' ? '-' : value,
-    source,
-    flag,
-    variable,
-    about,
-  ]);
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows)
-    process.stdout.write(`${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`);
-}
-
-/** For a command that ends by itself: the first SIGINT or SIGTERM asks it to, the second one ends the process. */
-function untilStopped(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => controller.abort());
-  return controller.signal;
-}
-
-function addRole(
-  program: Command,
-  name: string,
-  about: string,
-  flags: readonly SettingName[],
-  run: (loaded: LoadedConfig) => Promise<void>,
-): void {
+function addRole(program: Command, { name, about, flags, run }: Role): void {
   const command = program
     .command(name)
     .description(about)
@@ -138,51 +84,15 @@ function endWithReader(error: NodeJS.ErrnoException): void {
 
 async function main(): Promise<void> {
   process.stdout.on('error', endWithReader);
-  const { config: found } = loadConfig({});
-  const env = {
-    ...(found.url !== '' && { url: found.url }),
-    ...(found.adminToken !== '' && { token: found.adminToken }),
-    ...(found.ca !== '' && { ca: found.ca }),
-    dataDir: found.dataDir,
-    color: colourWanted(),
+  const argv = process.argv.slice(2);
+  const addRoles = (program: Command) => {
+    for (const role of ROLES) addRole(program, role);
   };
-  const program = buildProgram({ env, out: process.stdout, err: process.stderr, untilStopped });
-  addRole(
-    program,
-    'up',
-    'run a hub, with this machine as its first site',
-    [...HUB_FLAGS, 'site', 'localSite', 'interval'],
-    up,
-  );
-  addRole(
-    program,
-    'collector',
-    'run the collector of this machine; joins with PLUMBLINE_JOIN=TOKEN the first time',
-    SITE_FLAGS,
-    collector,
-  );
-  addRole(
-    program,
-    'config',
-    'show every setting, its value and where that comes from',
-    [...new Set([...HUB_FLAGS, ...SITE_FLAGS])],
-    config,
-  );
-  addSimulateCommand(program, {
-    findHub: (flags) => findConnection(flags, env),
-    join: joinHub,
-    createGatewayUplink,
-    clock: systemClock,
-    logger: pino({ level: 'error' }, pino.destination(2)),
-    version,
-    out: process.stdout,
-    err: process.stderr,
-    untilStopped,
-    fail: (exitCode, message) => {
-      throw new Refusal(exitCode, message);
-    },
-  });
-  process.exitCode = await runProgram(program, process.argv.slice(2), process.stderr);
+  if (ROLES.some(({ name }) => name === argv[0])) {
+    const program = new Command('plumbline').exitOverride();
+    addRoles(program);
+    await program.parseAsync(argv, { from: 'user' });
+  } else process.exitCode = await (await import('./main/cli.ts')).runCli(argv, addRoles);
 }
 
 main().catch(fail);

@@ -1,6 +1,7 @@
+import { CommanderError } from 'commander';
 import { ConfigError } from '../config.ts';
 import type { Logger } from '../core/ports/logger.ts';
-import { SiteError } from './site.ts';
+import { SiteError } from './site-error.ts';
 
 const EXIT_USAGE = 2;
 const STOP_WITHIN_MS = 15_000;
@@ -43,6 +44,8 @@ export function onStopSignal(logger: Logger): Stop {
 export function fail(error: unknown): never {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (error instanceof Error && error.name === 'AbortError') process.exit(0);
+  // Commander has printed its own message; only its help ends well.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
   if (error instanceof ConfigError || error instanceof SiteError) {
     process.stderr.write(`plumbline: ${error.message}\n`);
     process.exit(EXIT_USAGE);

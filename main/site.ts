@@ -16,6 +16,7 @@ import { systemClock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import { sha256 } from '../core/seal.ts';
+import { SiteError } from './site-error.ts';
 
 /** What a site keeps of having joined. `joinedWith` is the hash of the token, so that another token joins anew. */
 const Identity = Type.Object({
@@ -27,11 +28,6 @@ const Identity = Type.Object({
 });
 type Identity = Static<typeof Identity>;
 const identityValidator = Compile(Identity);
-
-/** A collector that can't go on until a person does something; the message says what. */
-export class SiteError extends Error {
-  override readonly name = 'SiteError';
-}
 
 export type RunningSite = { readonly site: string; stop(): Promise<void> };
 
