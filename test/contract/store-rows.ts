@@ -6,28 +6,35 @@ export type ReportOf = { site: string; boot?: string; seq: number; tsMs: number 
 
 export const FIRST_BOOT = '00000001-0a1b2c3d';
 
-export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): ReportRow {
-  const { site, seq } = rest;
-  const wave = (seed: number) => (((seq * 2654435761 + seed * 40503) >>> 8) % 1000) / 1000;
-  const cpu = Math.round(wave(1) * 10_000);
-  const memory = Math.round(4000 + wave(2) * 3000);
-  const disk = Math.round(5000 + (seq % 700));
-  const up = wave(3) > 0.02;
-  const links = ['hub', 'payments', 'ledger'].map((name, index) => ({
+/** Between 0 and 1, and another for each report and figure. */
+const wave = (seq: number, figure: number) => (((seq * 2654435761 + figure * 40503) >>> 8) % 1000) / 1000;
+
+function linksOf(seq: number) {
+  const isUp = wave(seq, 3) > 0.02;
+  return ['hub', 'payments', 'ledger'].map((name, index) => ({
     name,
     protocol: 'http',
     target: `https://${name}.example:443/healthz`,
-    up: index === 0 || up,
+    up: index === 0 || isUp,
     epoch: 1_700_000_000_000 + index,
     requests: seq * 10,
     losses: Math.floor(seq / 7) * index,
     errors: Math.floor(seq / 11) * index,
     window: { requests: 60, losses: 1, errors: 0 },
-    latency: { p50Ms: 12.5 + wave(4 + index), p90Ms: 25.1 + wave(7 + index), p99Ms: 44.3 + wave(9 + index) },
+    latency: {
+      p50Ms: 12.5 + wave(seq, 4 + index),
+      p90Ms: 25.1 + wave(seq, 7 + index),
+      p99Ms: 44.3 + wave(seq, 9 + index),
+    },
     baselineMs: 12.1,
   }));
-  const score = Math.round(60 + wave(11) * 40);
-  const payload = Buffer.from(
+}
+
+type Figures = { cpu: number; memory: number; disk: number; links: ReturnType<typeof linksOf> };
+
+function payloadOf(site: string, boot: string, seq: number, tsMs: number, figures: Figures): Buffer {
+  const { cpu, memory, disk, links } = figures;
+  return Buffer.from(
     JSON.stringify({
       v: 1,
       site,
@@ -62,6 +69,41 @@ export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): Repor
       links,
     }),
   );
+}
+
+/** What a host says nothing of. */
+const NO_WORKLOADS = {
+  workloads_total: null,
+  workloads_down: null,
+  workloads_in_progress: null,
+  workloads_crash_looping: null,
+  workloads_waiting_for_image: null,
+  workloads_out_of_memory: null,
+  workloads_unschedulable: null,
+} as const;
+
+function linkColumns(links: ReturnType<typeof linksOf>) {
+  return {
+    link_name: links.map((link) => link.name),
+    link_up: links.map((link) => (link.up ? 1 : 0)),
+    link_epoch: links.map((link) => link.epoch),
+    link_requests: links.map((link) => link.requests),
+    link_losses: links.map((link) => link.losses),
+    link_errors: links.map((link) => link.errors),
+    link_p50_us: links.map((link) => Math.round(link.latency.p50Ms * 1000)),
+    link_p90_us: links.map((link) => Math.round(link.latency.p90Ms * 1000)),
+    link_p99_us: links.map((link) => Math.round(link.latency.p99Ms * 1000)),
+  };
+}
+
+export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): ReportRow {
+  const { site, seq } = rest;
+  const cpu = Math.round(wave(seq, 1) * 10_000);
+  const memory = Math.round(4000 + wave(seq, 2) * 3000);
+  const disk = Math.round(5000 + (seq % 700));
+  const links = linksOf(seq);
+  const score = Math.round(60 + wave(seq, 11) * 40);
+  const payload = payloadOf(site, boot, seq, tsMs, { cpu, memory, disk, links });
   return {
     boot,
     ts: tsMs,
@@ -96,22 +138,8 @@ export function reportRow({ boot = FIRST_BOOT, tsMs, ...rest }: ReportOf): Repor
     uptime_s: seq * 10,
     net_rx_bytes: seq * 10_007,
     net_tx_bytes: seq * 9_001,
-    workloads_total: null,
-    workloads_down: null,
-    workloads_in_progress: null,
-    workloads_crash_looping: null,
-    workloads_waiting_for_image: null,
-    workloads_out_of_memory: null,
-    workloads_unschedulable: null,
-    link_name: links.map((link) => link.name),
-    link_up: links.map((link) => (link.up ? 1 : 0)),
-    link_epoch: links.map((link) => link.epoch),
-    link_requests: links.map((link) => link.requests),
-    link_losses: links.map((link) => link.losses),
-    link_errors: links.map((link) => link.errors),
-    link_p50_us: links.map((link) => Math.round(link.latency.p50Ms * 1000)),
-    link_p90_us: links.map((link) => Math.round(link.latency.p90Ms * 1000)),
-    link_p99_us: links.map((link) => Math.round(link.latency.p99Ms * 1000)),
+    ...NO_WORKLOADS,
+    ...linkColumns(links),
     payload,
     ...rest,
   };
