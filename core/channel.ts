@@ -33,7 +33,7 @@ export const CLOSE = {
   tooBig: 1009,
 } as const;
 
-export const LANES = ['live', 'backfill'] as const;
+const LANES = ['live', 'backfill'] as const;
 export type Lane = (typeof LANES)[number];
 
 export const HubMessage = Type.Union([

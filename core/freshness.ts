@@ -3,7 +3,7 @@ import type { SiteState } from './model/site-state.ts';
 import type { Freshness } from './model/view.ts';
 
 /** How many intervals a report stays fresh when the site's owner set no tolerance. */
-export const FRESH_INTERVALS = 3;
+const FRESH_INTERVALS = 3;
 
 /**
  * From when on the hub could have heard its sites (epoch ms): after it started, or after its reader caught up, whichever

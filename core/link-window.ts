@@ -42,7 +42,7 @@ export function createLinkWindow(): {
       if (totals.requests === 0) return null;
       window = window.filter(({ atMs }) => nowMs - atMs <= WINDOW_MS);
       // No attempt ended in this interval: nothing contradicts what was last seen.
-      if (sinceSummary.length > 0) up = sinceSummary.some(({ outcome }) => outcome === 'answer');
+      if (sinceSummary.length > 0) up = sinceSummary.some(({ outcome }) => outcome !== 'loss');
       sinceSummary = [];
       const attempts = window.map(({ attempt }) => attempt);
       const latency = quantiles(

@@ -1,8 +1,8 @@
 import type { Labels } from './model/site.ts';
 
 /** Prefixes of labels that a site says of itself; given labels may not begin with one. */
-export const DISCOVERED_PREFIX = 'discovered/';
-export const PROPOSED_PREFIX = 'proposed/';
+const DISCOVERED_PREFIX = 'discovered/';
+const PROPOSED_PREFIX = 'proposed/';
 
 /** What selectors look at: given labels as they are, discovered and proposed ones under their prefixes. */
 export function siteLabels(

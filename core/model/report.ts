@@ -85,7 +85,7 @@ export const Link = Type.Object({
   /** `hub` is the path to the hub itself. */
   protocol: Type.Union([Type.Literal('tcp'), Type.Literal('http'), Type.Literal('hub')]),
   target: Type.String({ maxLength: 255 }),
-  /** False when every attempt of the interval failed. */
+  /** False when no attempt of the interval got an answer. A peer that answers with errors is up, and its errors are counted. */
   up: Type.Boolean(),
   epoch: Count,
   requests: Count,

@@ -21,7 +21,7 @@ export function connectivity(report: Report): Loss[] | null {
 /** All that is wrong with one link never costs more than its being down. */
 function loseLink(losses: Loss[], link: Link, most: number): void {
   if (!link.up) {
-    const why = () => `down: ${link.lastError ?? 'every attempt failed'} (${link.target})`;
+    const why = () => `down: ${link.lastError ?? 'nothing answered'} (${link.target})`;
     lose(losses, 'link-down', link.name, most, why);
     return;
   }

@@ -27,14 +27,16 @@ describe('the window of a link', () => {
     expect(window.summarize(101 + WINDOW_MS)).not.toHaveProperty('latency');
   });
 
-  it('is down when every attempt of the interval failed, by loss or by error', () => {
+  it('is down when nothing answered in the interval, and up when something did, be it with an error', () => {
     const window = createLinkWindow();
     window.add(answer(1), 0);
     expect(window.summarize(1)?.up).toBe(true);
     expect(window.summarize(2)?.up).toBe(true);
     window.add(loss, 3);
     window.add(error, 4);
-    expect(window.summarize(5)).toMatchObject({ up: false, lastError: 'answered HTTP 500' });
+    expect(window.summarize(5)).toMatchObject({ up: true, lastError: 'answered HTTP 500' });
+    window.add(loss, 5);
+    expect(window.summarize(5)).toMatchObject({ up: false });
     expect(window.summarize(6)?.up).toBe(false);
     window.add(loss, 7);
     window.add(answer(1), 8);

@@ -86,11 +86,14 @@ export class Fleet {
       },
       withinMs,
       () =>
-        `${JSON.stringify(last, null, 1)}\n${this.collectors
-          .get(name as SiteName)
+        `${JSON.stringify(last, null, 1)}\n${this.#collectorOf(name)
           ?.output()
           .slice(-2000)}`,
     );
+  }
+
+  #collectorOf(name: string): Collector | undefined {
+    return [...this.collectors].find(([site]) => site === name)?.[1];
   }
 
   async remove(): Promise<void> {
@@ -146,9 +149,10 @@ async function failingPeerIsSeen(fleet: Fleet): Promise<void> {
   fleet.peerFails(true);
   const failing = await fleet.see(
     'failing',
-    'counts errors',
-    (detail) => penalty(detail, 'link-errors', 'peer') !== undefined,
+    'counts errors on a link that is up',
+    (detail) => (penalty(detail, 'link-errors', 'peer')?.points ?? 0) >= 30,
   );
+  expect(failing.site.links.up).toBe(2);
   expect(penalty(failing, 'link-loss', 'peer')).toBeUndefined();
   expect(penalty(failing, 'link-errors', 'peer')?.points).toBeGreaterThan(0);
   fleet.peerFails(false);

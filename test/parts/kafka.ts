@@ -14,7 +14,7 @@ const VERSION = '4.1.1';
 const HERE = fileURLToPath(new URL('./kafka/', import.meta.url));
 
 /** Something the machine has to have before the test can run; the message says how it is had. */
-export class MissingPart extends Error {
+class MissingPart extends Error {
   readonly code = 'missing-part';
 }
 
@@ -144,6 +144,21 @@ async function ready(broker: Running, brokers: string[], doorway: string | null)
     broker.output,
   );
   if (broker.exited()) throw new Error(`Kafka ended while it started:\n${broker.output()}`);
+  await groupsReady(kafka, broker);
+}
+
+/** The first group that is asked for makes the broker make its topic for groups. */
+async function groupsReady(kafka: Kafka, broker: Running): Promise<void> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    // Without it the library knows no broker to ask for a coordinator.
+    await admin.describeCluster();
+    const asked = async () => (await admin.describeGroups(['ready'])).groups.length > 0;
+    await until('Kafka has groups', asked, 60_000, broker.output);
+  } finally {
+    await admin.disconnect();
+  }
 }
 
 /** Two that are free now, held together so that they differ. */
