@@ -74,10 +74,7 @@ export function SiteList({
           onText={(text) => onChange({ text })}
           onDown={focus.first}
         />
-        <p class="list-count" role="status">
-          {count(rows.length)} {rows.length === sites.size ? '' : `of ${count(sites.size)} `}
-          {sites.size === 1 ? 'site' : 'sites'}
-        </p>
+        <Count shown={rows.length} all={sites.size} />
       </div>
       {rows.length === 0 && <Empty query={query} />}
       {rows.length > 0 && (
@@ -93,6 +90,15 @@ export function SiteList({
         />
       )}
     </>
+  );
+}
+
+function Count({ shown, all }: { shown: number; all: number }) {
+  return (
+    <p class="list-count" role="status">
+      {count(shown)} {shown === all ? '' : `of ${count(all)} `}
+      {all === 1 ? 'site' : 'sites'}
+    </p>
   );
 }
 
