@@ -6,6 +6,7 @@ import {
   CLOSE,
   decodeReportFrame,
   type HubMessage,
+  MAX_FRAME_BYTES,
   PROVE_WITHIN_MS,
   type ReportFrame,
   SiteMessage,
@@ -222,7 +223,11 @@ export class Channel {
   #fail(error: Error): void {
     const isTooBig = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
     if (this.#isOpen && 'code' in error && String(error.code).startsWith('WS_ERR'))
-      this.#host.ended(this, isTooBig ? CLOSE.tooBig : CLOSE.malformed, error.message);
+      this.#host.ended(
+        this,
+        isTooBig ? CLOSE.tooBig : CLOSE.malformed,
+        isTooBig ? `a frame has at most ${MAX_FRAME_BYTES} bytes; send fewer reports in one` : error.message,
+      );
     this.#isOpen = false;
     this.#release();
   }

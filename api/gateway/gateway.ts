@@ -130,7 +130,9 @@ export class Gateway implements ChannelHost {
     const wasProven = channel.keyEpoch !== null;
     this.#countEnded({ code: name });
     this.#parts.logger.warn({ site, code: name, reason, proven: wasProven }, 'gateway.channel.ended');
-    if (code !== CLOSE.goingAway && code !== CLOSE.removed) {
+    // The end of a proven channel with its site is told as `site.removed`; who comes back after that is turned away.
+    const isTold = code === CLOSE.goingAway || (code === CLOSE.removed && wasProven);
+    if (!isTold) {
       const isKnown = this.#parts.directory.sites.has(site);
       this.#parts.events.say(
         wasProven ? 'channel.closed' : 'channel.refused',
