@@ -4,7 +4,7 @@ import type { Freshness } from '../core/model/view.ts';
 const SIGNS: Record<HealthState, { shape: string; word: string; sgr: string }> = {
   green: { shape: '●', word: 'healthy', sgr: '32' },
   orange: { shape: '▲', word: 'degraded', sgr: '33' },
-  red: { shape: '■', word: 'critical', sgr: '31' },
+  red: { shape: '■', word: 'failing', sgr: '31' },
   unknown: { shape: '?', word: 'unknown', sgr: '90' },
 };
 

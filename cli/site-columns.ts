@@ -38,7 +38,7 @@ export function virtualSiteColumns(paint: Paint): Column<VirtualSiteView>[] {
     { header: 'MEMBERS', text: (row) => String(row.rollup.members), alignRight: true },
     { header: 'HEALTHY', ...count('green') },
     { header: 'DEGRADED', ...count('orange') },
-    { header: 'CRITICAL', ...count('red') },
+    { header: 'FAILING', ...count('red') },
     { header: 'UNKNOWN', ...count('unknown') },
     { header: 'WORST', text: (row) => whole(row.rollup.score?.min ?? null), alignRight: true },
     { header: 'MEDIAN', text: (row) => whole(row.rollup.score?.p50 ?? null), alignRight: true },

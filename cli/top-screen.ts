@@ -176,7 +176,7 @@ function helpLines({ columns }: Size): string[] {
     'v              next virtual site      esc    take filters away',
     '? h            this help              q      quit',
     '',
-    '● healthy: above 75   ▲ degraded: 40 to 75   ■ critical: below 40',
+    '● healthy: above 75   ▲ degraded: 40 to 75   ■ failing: below 40',
     '? silent: not heard for three intervals   ? unheard: the hub did not listen long enough to blame it',
   ].map((line) => cut(line, columns));
 }

@@ -41,7 +41,7 @@ describe('get', () => {
       lines
         .slice(1)
         .every((line) =>
-          /^\S+ +(host|kubernetes)( \(simulated\))? +[●▲■?] (healthy|degraded|critical|silent) /.test(line),
+          /^\S+ +(host|kubernetes)( \(simulated\))? +[●▲■?] (healthy|degraded|failing|silent) /.test(line),
         ),
     ).toBe(true);
   });

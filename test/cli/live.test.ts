@@ -60,7 +60,7 @@ describe('watch', () => {
     hub.tell(hub.delta(4, [{ ...siteAt(0), ...good, id: 'new-site' }], [siteAt(1).id]));
     await until('three lines', () => running.out().split('\n').length > 3);
     expect(running.out().trimEnd().split('\n')).toEqual([
-      `2023-11-14T22:13:20Z  ${id}  ● healthy → ■ critical  score 22  link api is down`,
+      `2023-11-14T22:13:20Z  ${id}  ● healthy → ■ failing  score 22  link api is down`,
       '2023-11-14T22:13:20Z  new-site  ● healthy  score 96',
       expect.stringMatching(new RegExp(`^2023-11-14T22:13:20Z {2}${siteAt(1).id} {2}.+ {2}removed$`)),
     ]);
@@ -149,7 +149,7 @@ describe('top', () => {
   test('the worst site is on top, with a sign and a word beside the colour', async () => {
     for (const [i, site] of hub.sites.entries()) hub.sites[i] = { ...site, ...(i === 5 ? other : good) };
     const running = start(['top'], { columns: 100, rows: 20 });
-    await shows(running, new RegExp(`■ critical +${siteAt(5).id}`));
+    await shows(running, new RegExp(`■ failing +${siteAt(5).id}`));
     expect(frame(running)[4]).toContain(siteAt(5).id);
     running.press('sssss');
     await shows(running, 'sorted by name');
