@@ -85,10 +85,7 @@ export class Fleet {
         return condition(last) && last;
       },
       withinMs,
-      () =>
-        `${JSON.stringify(last, null, 1)}\n${this.#collectorOf(name)
-          ?.output()
-          .slice(-2000)}`,
+      () => `${JSON.stringify(last, null, 1)}\n${this.#collectorOf(name)?.output().slice(-2000)}`,
     );
   }
 
@@ -272,10 +269,13 @@ async function outageIsCaughtUp(fleet: Fleet): Promise<void> {
   );
   expect(settled).toMatchObject({ gaps: 0, missing: 0, quarantined: 0 });
   expect(settled.stored).toBe(settled.sent);
-  const { items } = await fleet.hub.get<{ items: { kind: string }[] }>(
-    '/api/v1/events?site=offline&limit=100',
-  );
-  expect(items.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['site.silent', 'site.recovered']));
+  await until('offline: its silence and its return are told', async () => {
+    const { items } = await fleet.hub.get<{ items: { kind: string }[] }>(
+      '/api/v1/events?site=offline&limit=100',
+    );
+    const kinds = items.map(({ kind }) => kind);
+    return kinds.includes('site.silent') && kinds.includes('site.recovered');
+  });
 }
 
 async function droppedRangeIsAGap(fleet: Fleet): Promise<void> {
