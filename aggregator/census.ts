@@ -51,8 +51,7 @@ export function createCensus({
 
   async function countAll(minutesMs: readonly number[], name?: string): Promise<void> {
     const size = await minutesPerQuery(store, name);
-    for (let at = 0; at < minutesMs.length; at += size)
-      await inTurn(() => countMinutes(store, minutesMs.slice(at, at + size), name));
+    for (const some of perHour(minutesMs, size)) await inTurn(() => countMinutes(store, some, name));
   }
 
   return {
@@ -125,6 +124,20 @@ function minutesOf(fromMs: number, toMs: number): number[] {
   const minutes: number[] = [];
   for (let ms = floorTo(fromMs, MINUTE_MS); ms < toMs; ms += MINUTE_MS) minutes.push(ms);
   return minutes;
+}
+
+/** Ascending minutes in lists of one hour each, which is what a query reads, and of so many at most. */
+function* perHour(minutesMs: readonly number[], size: number): Generator<number[]> {
+  let list: number[] = [];
+  for (const ms of minutesMs) {
+    const [first] = list;
+    if (first !== undefined && (list.length >= size || floorTo(first, HOUR_MS) !== floorTo(ms, HOUR_MS))) {
+      yield list;
+      list = [];
+    }
+    list.push(ms);
+  }
+  if (list.length > 0) yield list;
 }
 
 /** Hours of these minutes that are over. */

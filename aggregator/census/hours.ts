@@ -1,4 +1,5 @@
 import type { Store } from '../../core/ports/store.ts';
+import { LINK_DELTAS } from './links.ts';
 
 /*
  * Hours, from the minutes of closed hours. Of a site: scores as they are compared (not capped for display). Of a virtual
@@ -19,8 +20,7 @@ FROM (
 ) AS s
 LEFT JOIN (
   SELECT site, toStartOfHour(minute) AS hour, sum(requests) AS requests, sum(losses) AS losses, sum(errors) AS errors
-  FROM plumbline.links_minute
-  WHERE minute >= toDateTime({from:UInt32}) AND minute < toDateTime({to:UInt32}) GROUP BY site, hour
+  FROM (${LINK_DELTAS}) GROUP BY site, hour
 ) AS l ON l.site = s.site AND l.hour = s.hour
 LEFT JOIN (
   SELECT site, hour, max(revision) AS revision FROM plumbline.site_hour_count
@@ -57,7 +57,9 @@ export const HOUR_MS = 3_600_000;
 
 /** Counts one hour (its start, epoch ms) of every site and virtual site. */
 export async function countHour(store: Store, hourMs: number): Promise<void> {
-  await store.derive(COUNT_SITE_HOURS, { from: hourMs / 1000, to: (hourMs + HOUR_MS) / 1000 });
+  const from = hourMs / 1000;
+  const to = from + HOUR_MS / 1000;
+  await store.derive(COUNT_SITE_HOURS, { from, to, first: from, last: to - 60 });
   await countVirtualSiteHour(store, hourMs);
 }
 

@@ -1,4 +1,5 @@
 import type { Store } from '../../core/ports/store.ts';
+import { LINK_DELTAS } from './links.ts';
 
 /*
  * Minutes of virtual sites. A site is a member of a minute when its interval holds the minute's start, so that one that
@@ -57,15 +58,15 @@ FROM (
   ) AS m
   LEFT JOIN (
     SELECT site, minute, shown, cpu, memory, ${WORKLOADS.join(', ')}
-    FROM plumbline.site_minute WHERE minute IN {minutes:Array(UInt32)}
+    FROM plumbline.site_minute
+    WHERE minute >= toDateTime({first:UInt32}) AND minute <= toDateTime({last:UInt32})
   ) AS s ON s.site = m.site AND s.minute = m.minute
-  LEFT JOIN (
-    SELECT site, minute, ${LINKS.map((name) => `sum(${name}) AS ${name}`).join(', ')}
-    FROM plumbline.links_minute WHERE minute IN {minutes:Array(UInt32)} GROUP BY site, minute
+  LEFT JOIN (${LINK_DELTAS}
   ) AS l ON l.site = m.site AND l.minute = m.minute
   LEFT JOIN (
     SELECT virtual_site, minute, max(revision) AS revision
-    FROM plumbline.virtual_site_minute_count WHERE minute IN {minutes:Array(UInt32)} GROUP BY virtual_site, minute
+    FROM plumbline.virtual_site_minute_count
+    WHERE minute >= toDateTime({first:UInt32}) AND minute <= toDateTime({last:UInt32}) GROUP BY virtual_site, minute
   ) AS r ON r.virtual_site = m.virtual_site AND r.minute = m.minute
   GROUP BY virtual_site, minute)`;
 

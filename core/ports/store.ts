@@ -33,7 +33,7 @@ export interface Store {
   insert<T extends StoreTable>(table: T, rows: readonly RowOf<T>[]): Promise<void>;
   /** Rows as objects, one a row, keyed by column name. The caller states their shape, which the SQL beside it determines. */
   query<R extends object>(sql: string, params?: QueryParams, lane?: QueryLane): Promise<R[]>;
-  /** For census: an INSERT ... SELECT of a derived table, run by the writer. */
+  /** For census: an INSERT ... SELECT of a derived table. It never holds up inserts. */
   derive(sql: string, params?: QueryParams): Promise<void>;
   stop(): Promise<void>;
 }

@@ -18,7 +18,7 @@ export const LINKS_MINUTE: readonly string[] = [
     p90_us_max SimpleAggregateFunction(max, UInt32) CODEC(Delta, Default),
     p99_us_max SimpleAggregateFunction(max, UInt32) CODEC(Delta, Default),
     last SimpleAggregateFunction(max, Tuple(ts_ms Int64, up UInt8, p50_us UInt32, p90_us UInt32, p99_us UInt32))
-  ) ENGINE = AggregatingMergeTree PARTITION BY toYYYYMMDD(minute) ORDER BY (site, link, minute, epoch)
+  ) ENGINE = AggregatingMergeTree PARTITION BY toYYYYMMDD(minute) ORDER BY (toStartOfHour(minute), site, link, minute, epoch)
   TTL minute + INTERVAL 30 DAY SETTINGS ttl_only_drop_parts = 1, ${SMALL_PARTS}`,
   `CREATE MATERIALIZED VIEW IF NOT EXISTS ${DATABASE}.links_minute_mv TO ${DATABASE}.links_minute_agg AS SELECT
     site, link, toStartOfMinute(ts) AS minute, epoch,

@@ -5,6 +5,9 @@ import { DATABASE, SMALL_PARTS } from './database.ts';
  * and maxima, so that a row that is inserted again, or later, or together with others, changes nothing. The materialized
  * view writes one row a report and leaves it to merges to fold them: grouping a batch in which a site comes once costs
  * more than it saves. Read it through view `site_minute`, which folds what is not merged yet.
+ *
+ * By hours first, so that one minute of all sites, which the census asks for, reads an hour and not a day; a site's day
+ * costs 24 granules for it.
  */
 
 /**
@@ -61,7 +64,7 @@ export const SITE_MINUTE: readonly string[] = [
     disk_bp_max SimpleAggregateFunction(max, Nullable(Int32)) CODEC(Delta, T64('bit'), Default),
     net_rx_bytes_max SimpleAggregateFunction(max, UInt64) CODEC(Delta, Default),
     net_tx_bytes_max SimpleAggregateFunction(max, UInt64) CODEC(Delta, Default)
-  ) ENGINE = AggregatingMergeTree PARTITION BY toYYYYMMDD(minute) ORDER BY (site, minute)
+  ) ENGINE = AggregatingMergeTree PARTITION BY toYYYYMMDD(minute) ORDER BY (toStartOfHour(minute), site, minute)
   TTL minute + INTERVAL 30 DAY SETTINGS ttl_only_drop_parts = 1, ${SMALL_PARTS}`,
   `CREATE MATERIALIZED VIEW IF NOT EXISTS ${DATABASE}.site_minute_mv TO ${DATABASE}.site_minute_agg AS SELECT
     site,
