@@ -50,7 +50,9 @@ export class KafkaLog implements Log {
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     this.#mustBeStarted();
-    const subscription = new KafkaSubscription(this.#options.kafka, options);
+    const subscription: KafkaSubscription = new KafkaSubscription(this.#options.kafka, options, () =>
+      this.#subscriptions.delete(subscription),
+    );
     this.#subscriptions.add(subscription);
     subscription.start();
     return subscription;
@@ -65,7 +67,6 @@ export class KafkaLog implements Log {
     if (this.#state !== 'started') return;
     this.#state = 'stopped';
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.close()));
-    this.#subscriptions.clear();
     await this.#options.sender.close();
   }
 

@@ -101,6 +101,9 @@ export class Sender {
     const producer = createClient(this.#kafka).producer({
       createPartitioner: Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,
+      // A request that is tried again because one partition failed is not stored twice by the others.
+      idempotent: true,
+      maxInFlightRequests: 1,
     });
     await producer.connect();
     this.#producer = producer;

@@ -14,6 +14,7 @@ type Outstanding = { batch: LogBatch; ends: ReadonlyMap<Claim, number> };
 
 export class KafkaSubscription implements Subscription {
   readonly #options: SubscribeOptions;
+  readonly #forget: () => void;
   readonly #claims: Claims;
   readonly #membership: Membership;
   readonly #pump: Pump;
@@ -24,10 +25,11 @@ export class KafkaSubscription implements Subscription {
   #wake: () => void = () => {};
   #closed: Promise<void> | null = null;
 
-  constructor(kafka: KafkaOptions, options: SubscribeOptions) {
+  constructor(kafka: KafkaOptions, options: SubscribeOptions, forget: () => void) {
     const group = topicName(kafka.prefix, options.group);
     const topics = options.topics.map((name) => topicName(kafka.prefix, name));
     this.#options = options;
+    this.#forget = forget;
     this.#claims = new Claims(new Map(options.topics.map((name) => [topicName(kafka.prefix, name), name])));
     this.#figures = new Reader(kafka, topics);
     this.#pump = new Pump({
@@ -152,5 +154,6 @@ export class KafkaSubscription implements Subscription {
     this.#closing.abort();
     this.#wake();
     await Promise.all([this.#membership.stop(), this.#pump.stop(), this.#figures.reset()]);
+    this.#forget();
   }
 }

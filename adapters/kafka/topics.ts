@@ -1,10 +1,16 @@
+import { setTimeout } from 'node:timers/promises';
 import kafkajs, { type Admin, type ITopicConfig } from 'kafkajs';
 import { TOPICS, type TopicName } from '../../core/ports/log.ts';
 import { TABLES } from '../../core/ports/table.ts';
 import { createClient, type KafkaOptions } from './client.ts';
+import { failureTypes } from './failure.ts';
 
 // Not among the names that Node finds in the library's exports.
 const { TOPIC } = kafkajs.ConfigResourceTypes;
+
+const PATIENCE_MS = 15_000;
+const AGAIN_MS = 250;
+const TOO_EARLY = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'];
 
 const COMMANDS_KEEP_MS = 7 * 24 * 3_600_000;
 
@@ -17,6 +23,20 @@ export const topicName = (prefix: string, name: string): string => `${prefix}.${
  * sender's, old records from a spool would be removed by retention at once, and a clock that is ahead would be refused.
  */
 export async function ensureTopics(options: KafkaOptions, settings: TopicSettings): Promise<void> {
+  const giveUpAtMs = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await ensureOnce(options, settings);
+    } catch (error) {
+      // A topic that was just made is not known everywhere at once.
+      const isTooEarly = failureTypes(error).some((type) => TOO_EARLY.includes(type));
+      if (!isTooEarly || performance.now() > giveUpAtMs) throw error;
+      await setTimeout(AGAIN_MS);
+    }
+  }
+}
+
+async function ensureOnce(options: KafkaOptions, settings: TopicSettings): Promise<void> {
   const admin = createClient(options).admin();
   await admin.connect();
   try {

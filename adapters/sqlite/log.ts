@@ -62,7 +62,11 @@ export class SqliteLog implements Log {
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     this.#mustBeStarted();
     const group = await this.#group(options.group);
-    const subscription = new SqliteSubscription(options, this.#file, this.#heads, group);
+    const subscription: SqliteSubscription = new SqliteSubscription(
+      options,
+      { file: this.#file, heads: this.#heads, group },
+      () => this.#subscriptions.delete(subscription),
+    );
     this.#subscriptions.add(subscription);
     return subscription;
   }
@@ -106,8 +110,7 @@ export class SqliteLog implements Log {
   async stop(): Promise<void> {
     if (this.#state !== 'started') return;
     this.#state = 'stopped';
-    for (const subscription of this.#subscriptions) await subscription.close();
-    this.#subscriptions.clear();
+    for (const subscription of [...this.#subscriptions]) await subscription.close();
     this.#groups.clear();
     await this.#file.release(HOLDER);
   }

@@ -22,7 +22,7 @@ export class SqliteSubscription implements Subscription, Member {
   readonly #file: LogFile;
   readonly #heads: Heads;
   readonly #group: Group;
-  readonly #forgetWake: () => void;
+  readonly #forget: () => void;
   #outstanding: Outstanding | null = null;
   #reading = false;
   #skipped = 0;
@@ -32,13 +32,21 @@ export class SqliteSubscription implements Subscription, Member {
   #hasNews = false;
   #endWait: () => void = () => {};
 
-  constructor(options: SubscribeOptions, file: LogFile, heads: Heads, group: Group) {
+  constructor(
+    options: SubscribeOptions,
+    { file, heads, group }: { file: LogFile; heads: Heads; group: Group },
+    forget: () => void,
+  ) {
     this.topics = options.topics;
     this.#options = options;
     this.#file = file;
     this.#heads = heads;
     this.#group = group;
-    this.#forgetWake = heads.onAppend(() => this.#wake());
+    const endNews = heads.onAppend(() => this.#wake());
+    this.#forget = () => {
+      endNews();
+      forget();
+    };
     group.join(this);
   }
 
@@ -165,7 +173,7 @@ export class SqliteSubscription implements Subscription, Member {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#forgetWake();
+    this.#forget();
     this.#group.leave(this);
   }
 }

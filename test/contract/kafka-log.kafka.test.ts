@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import kafkajs, { Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openKafka } from '../../adapters/kafka/open.ts';
+import { TOPICS } from '../../core/ports/log.ts';
+import { TABLES } from '../../core/ports/table.ts';
 import { type KafkaPart, startKafka } from '../parts/kafka.ts';
+import { until } from '../parts/process.ts';
 import { logContract } from './log.contract.ts';
 import { nextBatch, readAll, record, records, subscribe, textOf } from './log-world.ts';
 import { silentLogger } from './silent-logger.ts';
@@ -18,7 +21,7 @@ afterAll(async () => {
   await kafka?.stop();
 });
 
-const settings = { partitions: 4, replicationFactor: 1, retentionMs: 3_600_000, logger: silentLogger };
+const options = { partitions: 4, replicationFactor: 1, retentionMs: 3_600_000, logger: silentLogger };
 
 function admin() {
   return new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin();
@@ -27,9 +30,30 @@ function admin() {
 /** A log of its own on the file's broker. */
 async function open() {
   const prefix = randomUUID();
-  const { log } = openKafka({ ...settings, brokers: kafka.brokers, prefix });
+  const { log } = openKafka({ ...options, brokers: kafka.brokers, prefix });
   await log.start();
   return { log, prefix };
+}
+
+type Settings = { stamps?: string; cleanup?: string; retention?: string };
+
+async function settings(client: ReturnType<typeof admin>, prefix: string): Promise<Record<string, Settings>> {
+  const names = [...TOPICS, ...TABLES];
+  const { resources } = await client.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type: TOPIC, name: `${prefix}.${name}` })),
+  });
+  const found: Record<string, Settings> = {};
+  for (const { resourceName, configEntries } of resources) {
+    const entryOf = (name: string) =>
+      configEntries.find(({ configName }) => configName === name)?.configValue ?? '';
+    found[resourceName.slice(prefix.length + 1)] = {
+      stamps: entryOf('message.timestamp.type'),
+      cleanup: entryOf('cleanup.policy'),
+      retention: entryOf('retention.ms'),
+    };
+  }
+  return found;
 }
 
 async function expire(topic: string): Promise<void> {
@@ -48,7 +72,7 @@ logContract('Kafka', async () => {
   const { log, prefix } = await open();
   return {
     log,
-    partitions: settings.partitions,
+    partitions: options.partitions,
     expire: () => expire(`${prefix}.reports`),
     close: () => log.stop(),
   };
@@ -103,32 +127,32 @@ describe('Kafka: what only a broker can do', () => {
     const client = admin();
     await client.connect();
     try {
+      const altered = [{ name: 'retention.ms', value: '1' }];
       await client.alterConfigs({
         validateOnly: false,
-        resources: [
-          { type: TOPIC, name: `${prefix}.reports`, configEntries: [{ name: 'retention.ms', value: '1' }] },
-        ],
+        resources: [{ type: TOPIC, name: `${prefix}.reports`, configEntries: altered }],
       });
-      const again = openKafka({ ...settings, brokers: kafka.brokers, prefix });
+      // A setting is not known everywhere at once.
+      await until(
+        'the change is seen',
+        async () => (await settings(client, prefix)).reports?.retention === '1',
+      );
+      const again = openKafka({ ...options, brokers: kafka.brokers, prefix });
       await Promise.all([again.log.start(), again.table.start()]);
       await Promise.all([again.log.stop(), again.table.stop()]);
-      const names = ['reports', 'backfill', 'commands', 'resources', 'state'];
-      const { resources } = await client.describeConfigs({
-        includeSynonyms: false,
-        resources: names.map((name) => ({ type: TOPIC, name: `${prefix}.${name}` })),
+      const kept = { stamps: 'LogAppendTime', cleanup: 'delete', retention: '3600000' };
+      const compacted = { stamps: 'LogAppendTime', cleanup: 'compact' };
+      await until(
+        'it is set back',
+        async () => (await settings(client, prefix)).reports?.retention === '3600000',
+      );
+      expect(await settings(client, prefix)).toMatchObject({
+        reports: kept,
+        backfill: kept,
+        commands: { ...kept, retention: String(7 * 24 * 3_600_000) },
+        resources: compacted,
+        state: compacted,
       });
-      const settingOf = (topic: string, setting: string) =>
-        resources
-          .find(({ resourceName }) => resourceName === `${prefix}.${topic}`)
-          ?.configEntries.find(({ configName }) => configName === setting)?.configValue;
-      for (const name of names) expect(settingOf(name, 'message.timestamp.type')).toBe('LogAppendTime');
-      expect(settingOf('reports', 'retention.ms')).toBe('3600000');
-      expect(settingOf('backfill', 'retention.ms')).toBe('3600000');
-      expect(settingOf('commands', 'retention.ms')).toBe(String(7 * 24 * 3_600_000));
-      expect(names.map((name) => settingOf(name, 'cleanup.policy'))).toEqual([
-        ...['delete', 'delete', 'delete'],
-        ...['compact', 'compact'],
-      ]);
     } finally {
       await client.disconnect();
       await log.stop();
@@ -136,7 +160,7 @@ describe('Kafka: what only a broker can do', () => {
   });
 
   test('starting where no broker is says so', async () => {
-    const { log } = openKafka({ ...settings, brokers: ['127.0.0.1:1'], prefix: 'nobody' });
+    const { log } = openKafka({ ...options, brokers: ['127.0.0.1:1'], prefix: 'nobody' });
     await expect(log.start()).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
