@@ -223,7 +223,10 @@ describe('joining', () => {
 
   test('refuses a secret that is wrong, replaced, expired, or of a site that is gone', async () => {
     const secret = await invited('strict');
+    const commands = (await door.records('commands', 1)).length;
     expect(await join('strict', 'x'.repeat(32))).toMatchObject({ status: 401 });
+    // Who does not have the secret does not get as far as the log.
+    expect(await door.records('commands', commands)).toHaveLength(commands);
     const renewed = await door.call('POST', '/api/v1/sites/strict/token', { body: {} });
     expect(await join('strict', secret)).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
     expect((await join('strict', tokenIn(renewed.body))).status).toBe(200);

@@ -89,6 +89,11 @@ describe('the gateway', () => {
     await inboxOf(socket).next();
     socket.send(Buffer.alloc(10 * 1024 * 1024));
     expect([CLOSE.tooBig, 1006]).toContain((await closed).code);
+    const chatty = door.channel('orderly');
+    const chattyClosed = closeOf(chatty);
+    await inboxOf(chatty).next();
+    chatty.send(Buffer.alloc(100_000));
+    expect((await chattyClosed).code).toBe(CLOSE.tooBig);
     const early = door.channel('orderly');
     const earlyClosed = closeOf(early);
     await inboxOf(early).next();
@@ -217,6 +222,7 @@ describe('the gateway and a log that stalls', () => {
       );
     await until('frames wait', async () => (await door.figure('plumbline_gateway_in_flight_bytes')) > 0);
     await until('the site is held back', () => socket.bufferedAmount > 10_000_000);
+    await settled(() => door.figure('plumbline_gateway_in_flight_bytes'));
     // What ws had read before it was paused is at most one frame more.
     expect(await door.figure('plumbline_gateway_in_flight_bytes')).toBeLessThanOrEqual(
       (WINDOW_FRAMES + 1) * MAX_FRAME_BYTES,
@@ -238,3 +244,15 @@ describe('the gateway and a log that stalls', () => {
     fails = false;
   });
 });
+
+/** Resolves when a figure has been the same ten times in a row. */
+async function settled(figure: () => Promise<number>): Promise<void> {
+  let last = Number.NaN;
+  let times = 0;
+  await until('the figure stays', async () => {
+    const now = await figure();
+    times = now === last ? times + 1 : 0;
+    last = now;
+    return times >= 10;
+  });
+}

@@ -179,6 +179,7 @@ describe('the routes, over what a site reported', () => {
       const page: EventPage = await door.get(
         `/api/v1/events?limit=3${cursor === '' ? '' : `&cursor=${cursor}`}`,
       );
+      expect(page.items.length).toBeLessThanOrEqual(3);
       seen.push(...page.items.map(({ id }) => id));
       cursor = page.next;
     }
