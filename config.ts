@@ -44,6 +44,10 @@ const kinds = {
     const port = Number(match?.[3]);
     return match && port <= 65535 ? { host: match[1] ?? (match[2] || '0.0.0.0'), port } : null;
   },
+  httpUrl(text: string): string | null {
+    const isHttp = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+    return isHttp ? text.replace(/\/+$/, '') : null;
+  },
   siteId: (text: string) => (new RegExp(SITE_ID_PATTERN).test(text) ? text : null),
   level: (text: string) => (['debug', 'info', 'warn', 'error', 'silent'].includes(text) ? text : null),
 };
@@ -60,6 +64,7 @@ const FORMS: Record<Kind, string> = {
   list: 'items with commas between them',
   labels: 'labels as env=test,region=tokyo',
   listen: 'host:port, as 127.0.0.1:7117 or [::]:7117',
+  httpUrl: 'an address as https://hub.example:7117',
   siteId: 'lower case letters, digits and hyphens, at most 63',
   level: 'debug, info, warn, error or silent',
 };
@@ -71,7 +76,7 @@ const SETTINGS = {
     about: 'Where the hub listens; beyond loopback it speaks TLS only. Port 0 picks one.',
   },
   publicUrl: {
-    kind: 'text',
+    kind: 'httpUrl',
     default: '',
     about: 'The address that join tokens carry, when sites reach the hub under another name.',
   },
@@ -93,7 +98,7 @@ const SETTINGS = {
   },
   partitions: { kind: 'count', default: '6', about: 'Partitions of a log; fixed once it was made.' },
   clickhouseUrl: {
-    kind: 'text',
+    kind: 'httpUrl',
     default: '',
     about: 'A ClickHouse server; ClickHouse in this process when empty.',
   },

@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ensureDataDir } from './data-dir.ts';
 
 /** The files of a hub's data directory, all of them readable by their owner alone. */
 export type Home = {
@@ -13,7 +14,7 @@ export type Home = {
 };
 
 export function openHome(dataDir: string): Home {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  ensureDataDir(dataDir);
   return {
     master: createSecretKey(
       Buffer.from(

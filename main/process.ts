@@ -46,7 +46,8 @@ export function fail(error: unknown): never {
   if (error instanceof Error && error.name === 'AbortError') process.exit(0);
   // Commander has printed its own message; only its help ends well.
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
-  if (error instanceof ConfigError || error instanceof SiteError) {
+  const isUsage = error instanceof ConfigError || error instanceof SiteError || code === 'tls-unusable';
+  if (error instanceof Error && isUsage) {
     process.stderr.write(`plumbline: ${error.message}\n`);
     process.exit(EXIT_USAGE);
   }
@@ -63,7 +64,6 @@ const EXPECTED: ReadonlySet<string> = new Set([
   'locked',
   'unavailable',
   'rejected',
-  'tls-unusable',
   'EADDRINUSE',
   'EADDRNOTAVAIL',
   'EACCES',

@@ -16,6 +16,7 @@ import { systemClock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import { sha256 } from '../core/seal.ts';
+import { ensureDataDir } from './data-dir.ts';
 import { SiteError } from './site-error.ts';
 
 /** What a site keeps of having joined. `joinedWith` is the hash of the token, so that another token joins anew. */
@@ -43,6 +44,7 @@ export async function startSite(
   signal: AbortSignal,
 ): Promise<RunningSite> {
   const clock = systemClock;
+  ensureDataDir(config.dataDir);
   const path = joinPath(config.dataDir, 'site', 'spool.sqlite');
   const spool = openSpool({ path, maxBytes: config.spoolMaxSize, maxAgeMs: config.spoolMaxAge, logger });
   await spool.start();

@@ -9,16 +9,27 @@ import { pinOf } from './fingerprint.ts';
  */
 export function readCertificate(files: { cert: string; key: string; ca: string }): Authority {
   const [cert, key, ca] = [read(files.cert, 'tlsCert'), read(files.key, 'tlsKey'), read(files.ca, 'tlsCa')];
-  const leaf = new X509Certificate(cert);
-  if (!leaf.checkPrivateKey(createPrivateKey(key)))
+  const leaf = parse('tlsCert', files.cert, () => new X509Certificate(cert));
+  const issuer = parse('tlsCa', files.ca, () => new X509Certificate(ca));
+  if (!leaf.checkPrivateKey(parse('tlsKey', files.key, () => createPrivateKey(key))))
     throw new AuthorityError(
       `${files.key} is not the key of ${files.cert}; give the pair that belongs together`,
     );
-  if (!leaf.verify(new X509Certificate(ca).publicKey))
+  if (!leaf.verify(issuer.publicKey))
     throw new AuthorityError(
       `${files.ca} did not sign ${files.cert}; tlsCa is the certificate of its issuer`,
     );
   return { key, cert: cert + ca, ca, pin: pinOf(ca) };
+}
+
+function parse<T>(setting: string, path: string, as: () => T): T {
+  try {
+    return as();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const what = setting === 'tlsKey' ? 'a private key without a passphrase' : 'a certificate';
+    throw new AuthorityError(`${setting}: ${path} can't be read as PEM (${why}); give ${what} as PEM`);
+  }
 }
 
 function read(path: string, setting: string): string {
