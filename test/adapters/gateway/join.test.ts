@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { join } from '../../../adapters/gateway/join.ts';
 import { type Authority, ensureAuthority } from '../../../adapters/tls/authority.ts';
+import { issueLeaf } from '../../../adapters/tls/issue.ts';
 import { type HubSide, startHubSide } from './hub-side.ts';
 
 const site = 'jp-tokyo-1';
@@ -72,6 +73,20 @@ describe('joining', () => {
     const other = await ensureAuthority({ dir: joinPath(dir, 'other'), hosts: ['127.0.0.1'] });
     const leaf = other.cert.slice(0, other.cert.length - other.ca.length);
     const hub = await hubThat({ status: 200, body: joined }, { ...other, cert: leaf + ours.ca });
+    expect(await join({ token: token(hub.url, ours.pin), instance: 'instance-1' })).toMatchObject({
+      code: 'wrong-pin',
+    });
+    expect(asked).toEqual([]);
+  });
+
+  it('is not taken in by a certificate that names the pinned authority without its signature', async () => {
+    await ensureAuthority({ dir: joinPath(dir, 'other'), hosts: ['127.0.0.1'] });
+    const stranger = readFileSync(joinPath(dir, 'other', 'ca.key'), 'utf8');
+    const forged = await issueLeaf({ cert: ours.ca, key: stranger }, ['127.0.0.1'], Date.now());
+    const hub = await hubThat(
+      { status: 200, body: joined },
+      { ...ours, ...forged, cert: forged.cert + ours.ca },
+    );
     expect(await join({ token: token(hub.url, ours.pin), instance: 'instance-1' })).toMatchObject({
       code: 'wrong-pin',
     });

@@ -153,13 +153,16 @@ describe('the uplink', () => {
     await trouble(connect({ url: gone.url })).toMatch(/nothing listens there/);
   });
 
-  it('waits long between tries when only a person can help', async () => {
+  it('waits long between tries when only a person can help, not when the hub restarts', async () => {
+    const timing = { ...FAST, backoffMaxMs: 60_000 };
+    const random = () => 0;
     hub.behaviour.refuse = CLOSE.removed;
-    const uplink = connect({ timing: { ...FAST, backoffMaxMs: 60_000 } });
-    await trouble(uplink).toContain('removed');
-    expect(hub.connects).toBe(1);
-    await uplink.stop();
-    expect(hub.channels()).toBe(0);
+    const removed = connect({ timing, random });
+    await trouble(removed).toContain('removed');
+    hub.behaviour.refuse = CLOSE.goingAway;
+    connect({ timing, random, instance: 'instance-2' });
+    await expect.poll(() => hub.instances.filter((each) => each === 'instance-2').length).toBeGreaterThan(4);
+    expect(hub.instances.filter((each) => each === 'instance-1')).toHaveLength(1);
   });
 
   it('gives up a hub that does not speak the protocol', async () => {
