@@ -1,6 +1,8 @@
 import Type from 'typebox';
 import { HubInfo } from '../../core/model/view.ts';
+import { problem } from '../../core/problem.ts';
 import type { App } from '../http/app.ts';
+import { sendProblem } from '../http/problem-reply.ts';
 import { answers } from './answers.ts';
 import type { RouteParts } from './parts.ts';
 
@@ -40,6 +42,11 @@ export function hubRoutes(app: App, parts: Parts): void {
   // this machine, and elsewhere (also behind a proxy) for who holds a viewer's token.
   app.get('/healthz', async () => ({ status: 'alive' }));
   app.get('/readyz', async (_request, reply) => {
+    if (directory().hub === null)
+      return sendProblem(
+        reply,
+        problem('not-ready', 'no control role has run yet, so nothing can be changed; start one'),
+      );
     await store.query('SELECT 1 AS one');
     return reply.type('application/json').send('{"status":"ready"}');
   });

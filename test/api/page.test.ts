@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureAuthority } from '../../adapters/tls/authority.ts';
+import { until } from '../parts/process.ts';
 import { type Door, fieldOf, openDoor } from './door.ts';
 
 describe('the page, over TLS', () => {
@@ -87,11 +88,14 @@ describe('the page, over TLS', () => {
 });
 
 test('without a page the hub says how to get one, and serves the rest', async () => {
-  const door = await openDoor({ withControl: false });
+  const door = await openDoor();
   try {
     const answer = await door.call('GET', '/', { headers: { accept: 'text/html' } });
     expect(answer).toMatchObject({ status: 404, body: { detail: expect.stringContaining('build:web') } });
-    expect((await door.call('GET', '/readyz', { token: null })).body).toEqual({ status: 'ready' });
+    await until(
+      'it is ready',
+      async () => (await door.call('GET', '/readyz', { token: null })).status === 200,
+    );
   } finally {
     await door.close();
   }

@@ -344,6 +344,10 @@ test('a change that no control role answers is said to be recorded, not lost', a
     expect((await door.records('commands', 1)).map(({ key }) => key)).toEqual(['Site/patient']);
     const diagnosis = await door.get<Diagnosis>('/api/v1/doctor');
     expect(diagnosis.checks.find(({ name }) => name === 'control')).toMatchObject({ status: 'failed' });
+    expect(await door.call('GET', '/readyz', { token: null })).toMatchObject({
+      status: 503,
+      body: { code: 'not-ready' },
+    });
   } finally {
     await door.close();
   }
