@@ -12,12 +12,16 @@ export function missingFor(tier: Tier): Missing[] {
     case 'unit':
       return [];
     case 'contract':
+      return kafkaNeeds();
+    case 'e2e':
       return [
-        ...need(javaVersion() >= 17, 'Java 17 or later', 'apt-get install openjdk-17-jdk-headless'),
-        ...need(isThere('mvn', '--version'), 'Maven', 'apt-get install maven'),
+        ...need(isThere('setpriv', '--version'), 'setpriv', 'apt-get install util-linux'),
+        ...need(isThere('python3', '--version'), 'Python 3', 'apt-get install python3'),
       ];
     case 'namespaces':
       return namespaceNeeds();
+    case 'kafka-namespaces':
+      return [...kafkaNeeds(), ...namespaceNeeds()];
     case 'browser':
       return need(
         CHROMIUM.some((name) => isThere(name, '--version')),
@@ -25,6 +29,13 @@ export function missingFor(tier: Tier): Missing[] {
         'apt-get install chromium',
       );
   }
+}
+
+function kafkaNeeds(): Missing[] {
+  return [
+    ...need(javaVersion() >= 17, 'Java 17 or later', 'apt-get install openjdk-17-jdk-headless'),
+    ...need(isThere('mvn', '--version'), 'Maven', 'apt-get install maven'),
+  ];
 }
 
 function namespaceNeeds(): Missing[] {

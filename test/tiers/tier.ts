@@ -2,10 +2,19 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** The parts of the suite by what they need. `check` is the compiler and the linter; the rest are test files by their names. */
-export const TIERS = ['check', 'unit', 'contract', 'namespaces', 'browser'] as const;
+export const TIERS = [
+  'check',
+  'unit',
+  'contract',
+  'e2e',
+  'namespaces',
+  'kafka-namespaces',
+  'browser',
+] as const;
 export type Tier = (typeof TIERS)[number];
 
 const SUFFIXES: [suffix: string, tier: Tier][] = [
+  ['.kafka.netns.test.ts', 'kafka-namespaces'],
   ['.kafka.test.ts', 'contract'],
   ['.netns.test.ts', 'namespaces'],
   ['.browser.test.ts', 'browser'],
@@ -13,7 +22,9 @@ const SUFFIXES: [suffix: string, tier: Tier][] = [
 ];
 
 function tierOf(file: string): Tier | null {
-  return SUFFIXES.find(([suffix]) => file.endsWith(suffix))?.[1] ?? null;
+  const tier = SUFFIXES.find(([suffix]) => file.endsWith(suffix))?.[1] ?? null;
+  // Whole processes, one test file at a time: two of them would take each other's cores.
+  return tier === 'unit' && file.startsWith('e2e/') ? 'e2e' : tier;
 }
 
 /** The tier's test files below `testDir`, as absolute paths; of those, the ones whose path contains any of `paths`. */
