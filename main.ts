@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { Command, Option } from 'commander';
 import { describeSettings, type LoadedConfig, loadConfig, type SettingName } from './config.ts';
 import { fail } from './main/process.ts';
@@ -92,6 +93,8 @@ async function main(): Promise<void> {
     const program = new Command('plumbline').exitOverride();
     addRoles(program);
     await program.parseAsync(argv, { from: 'user' });
+    // Now, since a role ends by a signal and then it may be too late.
+    flushCompileCache();
   } else process.exitCode = await (await import('./main/cli.ts')).runCli(argv, addRoles);
 }
 

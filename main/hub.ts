@@ -77,6 +77,7 @@ export async function composeHub(
     webDir: WEB_DIR,
     dataDir: config.dataDir,
     version,
+    mode: config.kafkaBrokers.length === 0 ? 'embedded' : 'distributed',
     clock,
     logger,
     metrics,

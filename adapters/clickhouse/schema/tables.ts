@@ -26,7 +26,8 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
   quarantine: {
     orderBy: 'site, received_at, record_hash',
     partitionBy: 'toYYYYMMDD(received_at)',
-    ttl: 'toDateTime(received_at) + INTERVAL 30 DAY',
+    // As long as the ledger, which would else call what was refused missing.
+    ttl: 'toDateTime(received_at) + INTERVAL 400 DAY',
   },
   gap: { orderBy: 'site, boot, from_seq', version: 'to_seq' },
   event: { orderBy: 'at, id', partitionBy: 'toYYYYMM(at)', ttl: 'toDateTime(at) + INTERVAL 400 DAY' },
