@@ -36,6 +36,8 @@ export async function buildApp(parts: AppParts): Promise<App> {
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 255 },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  // Fastify would take plain text as a body too; what is not declared as JSON is told so.
+  app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(checkWithTypebox);
   // Answers are made to their types; their schemas are for readers, and checked in tests.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
