@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
-import { NODE, ROOT, run } from '../parts/process.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { encodeJoinToken } from '../../core/join-token.ts';
+import { plumbline } from '../parts/plumbline.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'plumbline-config-'));
 const file = (name: string, text: string) => {
@@ -13,6 +13,8 @@ const file = (name: string, text: string) => {
 };
 mkdirSync(join(dir, 'a-folder'));
 const prose = file('prose.pem', 'not a certificate\n');
+
+const TOKEN = { v: 1, pin: null, site: 'tokyo', secret: 'a-secret-of-some-length' } as const;
 
 type Case = [what: string, argv: string[], env: Record<string, string>, says: RegExp];
 /** Each names the setting, where it came from, and the form it needs. */
@@ -149,6 +151,18 @@ const CASES: Case[] = [
     { PLUMBLINE_JOIN: `plj1.${Buffer.from('{"v":1}').toString('base64url')}` },
     /lacks a field; make a new one with `plumbline site token NAME`/,
   ],
+  [
+    'a join token without TLS to another machine',
+    ['collector'],
+    { PLUMBLINE_JOIN: encodeJoinToken({ ...TOKEN, url: 'http://192.0.2.1:7117' }) },
+    /http:\/\/192\.0\.2\.1:7117 has no TLS, .*; give the hub a TLS listener \(insecure-url\)/,
+  ],
+  [
+    'a join token with TLS but no pin',
+    ['collector'],
+    { PLUMBLINE_JOIN: encodeJoinToken({ ...TOKEN, url: 'https://192.0.2.1:7117' }) },
+    /without the pin of its certificate; make a new token/,
+  ],
   ['no join token', ['collector'], {}, /has not joined a hub: run `plumbline site add NAME` at the hub/],
   [
     'an address of a store that is none',
@@ -175,14 +189,7 @@ describe('bad configuration', () => {
 
   it.concurrent.each(CASES)('ends with exit code 2 and one message on %s', async (what, argv, env, says) => {
     const dataDir = join(dir, what.replaceAll(' ', '-'));
-    const running = run([NODE, '--disable-warning=ExperimentalWarning', `${ROOT}main.ts`, ...argv], {
-      env: { PLUMBLINE_DATA_DIR: dataDir, ...env },
-    });
-    onTestFinished(() => running.kill('SIGKILL'));
-    // What it said last may come after it has ended.
-    await once(running.child, 'close');
-    const code = await running.exit;
-    const said = running.output();
+    const { code, said } = await plumbline(argv, { PLUMBLINE_DATA_DIR: dataDir, ...env });
     expect(said).toMatch(says);
     expect(code).toBe(2);
     expect(said, 'no stack').not.toMatch(/^\s+at /m);

@@ -108,7 +108,7 @@ describe(`bad reports and frames, seed ${seed}`, { timeout: 60_000 }, () => {
   let neighbour: Collector | null = null;
   beforeAll(async () => {
     await hub.start();
-    neighbour = new Collector(await hub.addSite('neighbour'), { env: { PLUMBLINE_INTERVAL: '200ms' } });
+    neighbour = new Collector(await hub.addSite('neighbour'), { env: { PLUMBLINE_INTERVAL: '500ms' } });
     neighbour.start();
     await until(
       'the neighbour is heard',
