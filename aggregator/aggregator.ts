@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../core/ports/clock.ts';
-import { type Log, type LogBatch, LogError, type Subscription } from '../core/ports/log.ts';
+import { type Log, type LogBatch, LogError, type LogRecord, type Subscription } from '../core/ports/log.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import type { Store } from '../core/ports/store.ts';
@@ -10,7 +10,8 @@ import { insertRows, publishStates } from './effects.ts';
 import { createFigures, type Figures } from './figures.ts';
 import { lookUp } from './known.ts';
 import { createMemory, type Memory } from './memory.ts';
-import { admit, conclude } from './pipeline.ts';
+import { emptyOutcome, type Outcome } from './outcome.ts';
+import { admit, conclude, PIECE_RECORDS } from './pipeline.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import { pause, untilDone } from './retry.ts';
 
@@ -39,11 +40,13 @@ export interface Aggregator {
   start(): Promise<void>;
   /** Idempotent. The batch in hand is finished, unless the store is away: then it is read again later. */
   stop(): Promise<void>;
+  /** Whether everything that had been appended is in the store. */
+  caughtUp(): Promise<boolean>;
   /**
    * Whether at most one batch is waiting: the state of every site is then as new as what it sent a moment ago. Nothing at
    * all waiting would be too much to ask, since in a busy fleet there always is something.
    */
-  caughtUp(): Promise<boolean>;
+  keepsUp(): Promise<boolean>;
 }
 
 type Parts = {
@@ -106,6 +109,10 @@ class ReportAggregator implements Aggregator {
   }
 
   async caughtUp(): Promise<boolean> {
+    return this.#parts?.subscription.caughtUp() ?? false;
+  }
+
+  async keepsUp(): Promise<boolean> {
     const subscription = this.#parts?.subscription;
     if (subscription === undefined) return false;
     if (await subscription.caughtUp()) return true;
@@ -141,12 +148,13 @@ class ReportAggregator implements Aggregator {
 
   /** Commit last: durable, then committed, then told to others. */
   async #take(batch: LogBatch, parts: Parts, beganMs: number): Promise<void> {
-    const { store, table, clock, logger, spoolMaxAgeMs } = this.#options;
-    const { registry, memory } = parts;
-    const admitted = admit(batch.records, registry, spoolMaxAgeMs);
-    const asked = await this.#untilDone('look up', () => lookUp(store, memory, admitted.authentic));
-    if (asked === null) return;
-    const outcome = conclude(admitted, asked.value, memory, this.#weights, clock.nowMs());
+    const { store, table, clock, logger } = this.#options;
+    const { memory } = parts;
+    const outcome = emptyOutcome();
+    for (let from = 0; from < batch.records.length; from += PIECE_RECORDS) {
+      const piece = batch.records.slice(from, from + PIECE_RECORDS);
+      if (!(await this.#work(piece, parts, outcome))) return;
+    }
     const inserted = await this.#untilDone('insert', () => insertRows(outcome, store, clock));
     if (inserted === null) return;
     if (!(await this.#commit(batch, parts))) return;
@@ -158,6 +166,17 @@ class ReportAggregator implements Aggregator {
     }
     this.#figures.batch(outcome, (clock.monoMs() - beganMs) / 1000);
     this.#figures.remembered(memory.size);
+  }
+
+  /** False when stopped meanwhile. */
+  async #work(records: readonly LogRecord[], parts: Parts, outcome: Outcome): Promise<boolean> {
+    const { store, clock, spoolMaxAgeMs } = this.#options;
+    const { registry, memory } = parts;
+    const admitted = admit(records, registry, spoolMaxAgeMs);
+    const asked = await this.#untilDone('look up', () => lookUp(store, memory, admitted.authentic));
+    if (asked === null) return false;
+    conclude(admitted, asked.value, memory, this.#weights, clock.nowMs(), outcome);
+    return true;
   }
 
   /** False when others have the batch now, or nobody knows: what was not committed is read and comes to the same rows again. */

@@ -4,15 +4,15 @@ import type { Clock } from '../core/ports/clock.ts';
 const LOOK_EVERY_MS = 1000;
 
 /**
- * Since when this hub hears its sites: from the first moment after its start at which its aggregator had read everything
- * that was waiting. Asked once a second, so that everybody who judges freshness reads one answer.
+ * Since when this hub hears its sites: from the first moment after its start at which its aggregator had read all but
+ * a batch of what was waiting. Asked once a second, so that everybody who judges freshness reads one answer.
  */
-export function openHearing(clock: Clock, caughtUp: () => Promise<boolean>) {
+export function openHearing(clock: Clock, keepsUp: () => Promise<boolean>) {
   let hearing: Hearing = { sinceMs: clock.nowMs(), caughtUp: false };
   let timer: NodeJS.Timeout | undefined;
   let everCaughtUp = false;
   const look = async () => {
-    const now = await caughtUp();
+    const now = await keepsUp();
     if (now && !everCaughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
     else hearing = { sinceMs: hearing.sinceMs, caughtUp: now };
     everCaughtUp ||= now;

@@ -52,7 +52,7 @@ export async function composeHub(
     metrics,
     spoolMaxAgeMs: config.spoolMaxAge,
   });
-  const hearing = openHearing(clock, () => aggregator.caughtUp());
+  const hearing = openHearing(clock, () => aggregator.keepsUp());
   const census = createCensus({ store, clock, logger });
   const control = createControl({
     log,

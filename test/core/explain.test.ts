@@ -9,8 +9,10 @@ test('the arithmetic gives the score, and the penalties give its components', ()
     fc.property(reports, (said) => {
       const state = stateOf(said);
       const explained = explain(state.site, state, 'heard');
-      if (state.score === null)
-        return expect(explained.arithmetic).toBe('nothing was observed that could be scored');
+      if (state.score === null) {
+        expect(explained.arithmetic).toBe('nothing was observed that could be scored');
+        return;
+      }
       const text =
         /^0\.8 × (\d+) \((\w+), the lowest\) \+ 0\.2 × ([\d.]+) \(weighted mean\) = (\d+)(?:, capped at (\d+))?/;
       const [, low, lowest, mean, sum, capped] = text.exec(explained.arithmetic) ?? [];
