@@ -3,15 +3,11 @@ export function failureTypes(error: unknown): string[] {
   const types: string[] = [];
   for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
     if ('type' in at && typeof at.type === 'string') types.push(at.type);
-    if ('code' in at && at.code === PRODUCER_FENCED) types.push('PRODUCER_FENCED');
   }
   return types;
 }
 
-/** Newer than the client library's list of codes. */
-const PRODUCER_FENCED = 90;
-
-const FENCED = ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'];
+const FENCED = ['INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING'];
 const TOO_LARGE = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'];
 
 export const isFenced = (error: unknown): boolean =>

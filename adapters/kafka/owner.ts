@@ -1,12 +1,18 @@
-import { type Message, Partitioners, type Producer } from 'kafkajs';
+import { type Message, Partitioners, type Producer, type Transaction } from 'kafkajs';
 import { type TableEntry, TableError, type TableName, type TableOwner } from '../../core/ports/table.ts';
 import { createClient, type KafkaOptions } from './client.ts';
-import { isFenced, isTooLarge, messageOf } from './failure.ts';
+import { failureTypes, isFenced, isTooLarge, messageOf } from './failure.ts';
 import { asBuffer, cut } from './sender.ts';
 import { topicName } from './topics.ts';
 
 /** A transaction that is not ended by then is aborted by the broker; until then it holds up readers. */
 const TRANSACTION_TIMEOUT_MS = 20_000;
+
+/**
+ * What a broker answers to the end of a transaction that it is aborting already, for a newer owner or because its time was
+ * up; the second in the state PrepareEpochFence, which it holds impossible.
+ */
+const ENDED_BY_OTHER = ['CONCURRENT_TRANSACTIONS', 'UNKNOWN'];
 
 /*
  * The one that may write. The role's name is the transactional id: beginning with it makes every earlier producer of that
@@ -68,21 +74,28 @@ export class KafkaOwner implements TableOwner {
       value: value === null ? null : asBuffer(value),
       partition: 0,
     }));
+    let isEnding = false;
+    let transaction: Transaction | null = null;
     try {
-      const transaction = await this.#producer.transaction();
+      transaction = await this.#producer.transaction();
       for (const piece of cut(messages)) {
         await transaction.send({ topic, messages: piece.messages, acks: -1 });
       }
+      isEnding = true;
       await transaction.commit();
     } catch (error) {
-      this.#over = this.#wordsFor(error);
+      this.#over = this.#wordsFor(error, isEnding);
+      // What is left open would hold up readers until it times out.
+      if (transaction?.isActive() === true) await transaction.abort().catch(() => {});
       await this.#producer.disconnect().catch(() => {});
       throw this.#over;
     }
   }
 
-  #wordsFor(error: unknown): TableError {
-    if (isFenced(error)) return new TableError('fenced', `the role ${this.role} has a newer owner`);
+  #wordsFor(error: unknown, isEnding: boolean): TableError {
+    const isEndedByOther = isEnding && failureTypes(error).some((type) => ENDED_BY_OTHER.includes(type));
+    if (isEndedByOther || isFenced(error))
+      return new TableError('fenced', `the role ${this.role} has a newer owner`);
     if (isTooLarge(error)) return new TableError('too-large', messageOf(error));
     return new TableError('unavailable', messageOf(error));
   }

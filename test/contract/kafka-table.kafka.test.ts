@@ -56,6 +56,29 @@ describe('Kafka: what only a broker can do', () => {
     }
   });
 
+  test('what an owner that died left half done is never seen', async () => {
+    const prefix = randomUUID();
+    const table = await open(prefix);
+    const dying = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).producer({
+      transactionalId: `${prefix}.owner.control`,
+      maxInFlightRequests: 1,
+    });
+    await dying.connect();
+    try {
+      const before = await table.view('resources');
+      const half = await dying.transaction();
+      await half.send({ topic: `${prefix}.resources`, messages: [{ key: 'half', value: 'done' }] });
+      const owner = await table.claim('control');
+      await owner.write('resources', [entry('a', '1'), entry('b', '1')]);
+      await untilShown(before, 'b', '1');
+      const whole = { a: '1', b: '1' };
+      expect([shown(before), shown(await table.view('resources'))]).toEqual([whole, whole]);
+    } finally {
+      await dying.disconnect();
+      await table.stop();
+    }
+  });
+
   test('a broker that is killed and comes back: the view goes on, and nothing written is lost', async () => {
     const table = await open(randomUUID());
     try {

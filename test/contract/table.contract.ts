@@ -33,6 +33,18 @@ function viewCases(open: OpenTable): void {
       expect(shown(later)).toEqual(shown(view));
     }));
 
+  test('a view of many megabytes is whole when it is given', () =>
+    withTable(open, async (table) => {
+      const value = new Uint8Array(100_000);
+      for (let i = 0; i < 60; i += 10) {
+        await table.write(
+          'state',
+          Array.from({ length: 10 }, (_, k) => ({ key: `k${i + k}`, value })),
+        );
+      }
+      expect((await table.view('state')).size).toBe(60);
+    }));
+
   test('listeners hear the changed keys after the map has changed, until they are taken away', () =>
     withTable(open, async (table) => {
       const view = await table.view('state');
