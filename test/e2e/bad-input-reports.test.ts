@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLOSE, encodeReportFrame, MAX_FRAME_BYTES } from '../../core/channel.ts';
+import { prove } from '../api/door.ts';
 import { eventually, expectUndisturbed, HandSite, newestOf } from '../parts/hand-site.ts';
 import { Collector, Hub } from '../parts/hub.ts';
 import { until } from '../parts/process.ts';
@@ -232,6 +233,13 @@ describe(`bad reports and frames, seed ${seed}`, { timeout: 60_000 }, () => {
     });
     const borrowed = await site.prove('hasty', site.key);
     expect((await borrowed.closed).code).toBe(CLOSE.unauthorized);
+    const elsewhere = site.dial('hasty');
+    const hello = await elsewhere.inbox.next();
+    prove(elsewhere.socket, 'guarded', site.key, hello.type === 'hello' ? hello.nonce : '');
+    expect(await elsewhere.closed).toEqual({
+      code: CLOSE.unauthorized,
+      reason: 'this is the channel of hasty, not of guarded',
+    });
     await eventually(hub, 'guarded', 'channel.refused', /the key is not that of guarded/);
     const unknown = await site.prove('never-added');
     expect(await unknown.closed).toEqual({

@@ -11,7 +11,7 @@ import type { Hub } from './hub.ts';
 import { until } from './process.ts';
 import { report } from './report.ts';
 
-export type HandChannel = {
+type HandChannel = {
   socket: WebSocket;
   inbox: Inbox<HubMessage>;
   closed: Promise<{ code: number; reason: string }>;
@@ -86,7 +86,7 @@ export function readToken(text: string): JoinToken {
 }
 
 /** The hub's events of one site (or of no site: ''), newest first. */
-export async function eventsOf(hub: Hub, site: string, kind: FleetEvent['kind']): Promise<FleetEvent[]> {
+async function eventsOf(hub: Hub, site: string, kind: FleetEvent['kind']): Promise<FleetEvent[]> {
   const filter = site === '' ? '' : `&site=${site}`;
   const page = await hub.get<{ items: FleetEvent[] }>(`/api/v1/events?limit=1000&kind=${kind}${filter}`);
   return page.items.filter((event) => event.site === site);
