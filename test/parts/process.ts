@@ -50,10 +50,11 @@ export function run(command: readonly string[], options: RunOptions = {}): Runni
       over = true;
       resolve(127);
     });
-    child.once('exit', (code) => {
+    child.once('exit', () => {
       over = true;
-      resolve(code);
     });
+    // Later than its exit: its output has been read to the end.
+    child.once('close', (code) => resolve(code));
   });
   return {
     get pid() {
