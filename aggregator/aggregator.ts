@@ -137,12 +137,21 @@ class ReportAggregator implements Aggregator {
       const beganMs = clock.monoMs();
       if (beganMs - lagAtMs >= LAG_EVERY_MS && !signal.aborted) {
         lagAtMs = beganMs;
-        this.#figures.lag(await parts.subscription.lag());
+        await this.#showLag(parts.subscription);
       }
       if (batch === null) continue;
       await this.#take(batch, parts, beganMs);
       const isFull = batch.records.length >= MAX_RECORDS;
       if (!isFull) await pause(beganMs + this.#paceMs - clock.monoMs(), signal);
+    }
+  }
+
+  /** A broker that is away has no lag to tell; `next` waits for it. */
+  async #showLag(subscription: Subscription): Promise<void> {
+    try {
+      this.#figures.lag(await subscription.lag());
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
     }
   }
 

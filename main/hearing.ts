@@ -1,5 +1,6 @@
 import type { Hearing } from '../core/freshness.ts';
 import type { Clock } from '../core/ports/clock.ts';
+import { isOutage } from './lasting.ts';
 
 const LOOK_EVERY_MS = 1000;
 
@@ -12,7 +13,7 @@ export function openHearing(clock: Clock, keepsUp: () => Promise<boolean>) {
   let timer: NodeJS.Timeout | undefined;
   let everCaughtUp = false;
   const look = async () => {
-    const now = await keepsUp();
+    const now = await keepsUp().catch(whileAway);
     if (now && !everCaughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
     else hearing = { sinceMs: hearing.sinceMs, caughtUp: now };
     everCaughtUp ||= now;
@@ -25,4 +26,10 @@ export function openHearing(clock: Clock, keepsUp: () => Promise<boolean>) {
       clearTimeout(timer);
     },
   };
+}
+
+/** While the log does not answer, nobody has heard anything. */
+function whileAway(error: unknown): boolean {
+  if (isOutage(error)) return false;
+  throw error;
 }

@@ -17,6 +17,8 @@ import { sha256 } from '../core/seal.ts';
 import { createControl } from '../policy/control.ts';
 import { openHearing } from './hearing.ts';
 import type { Home } from './home.ts';
+import { keepHouse } from './housekeeping.ts';
+import { lasting } from './lasting.ts';
 
 const WEB_DIR = fileURLToPath(new URL('../web/dist', import.meta.url));
 
@@ -54,17 +56,12 @@ export async function composeHub(
   });
   const hearing = openHearing(clock, () => aggregator.keepsUp());
   const census = createCensus({ store, clock, logger });
-  const control = createControl({
-    log,
-    table,
-    store,
-    census,
-    clock,
+  const housekeeping = keepHouse(log, logger);
+  const ports = { log, table, store, clock, logger, metrics, hearing: hearing.now };
+  const control = lasting(
+    (onOutage) => createControl({ ...ports, census, onFenced: onLost, onLost: onOutage }),
     logger,
-    metrics,
-    hearing: hearing.now,
-    onFenced: onLost,
-  });
+  );
   const api = createApi({
     log,
     table,
@@ -83,7 +80,7 @@ export async function composeHub(
     metrics,
     hearing: hearing.now,
   });
-  const parts = [log, table, store, aggregator, hearing, control, api];
+  const parts = [log, table, store, housekeeping, aggregator, hearing, control, api];
   return {
     async start() {
       for (const part of parts.slice(0, -1)) await part.start();

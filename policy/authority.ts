@@ -5,18 +5,20 @@ export type Written = 'written' | 'fenced' | 'unavailable';
 
 /**
  * Control's right to change table `resources`: one write at a time, and the registry moves on only when one is durable.
- * After `unavailable` the same changes may be written again.
+ * After `unavailable` nobody knows whether they were written, and an owner may be used up: control has to begin anew.
  */
 export class Authority {
   readonly #owner: TableOwner;
   readonly #registry: Registry;
   readonly #onFenced: () => void;
+  readonly #onUnavailable: () => void;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(owner: TableOwner, registry: Registry, onFenced: () => void) {
+  constructor(owner: TableOwner, registry: Registry, onFenced: () => void, onUnavailable: () => void) {
     this.#owner = owner;
     this.#registry = registry;
     this.#onFenced = onFenced;
+    this.#onUnavailable = onUnavailable;
   }
 
   write(changes: readonly Change[]): Promise<Written> {
@@ -30,7 +32,10 @@ export class Authority {
       if (changes.length > 0) await this.#owner.write('resources', changes.map(toEntry));
     } catch (error) {
       if (!(error instanceof TableError) || error.code === 'too-large') throw error;
-      if (error.code !== 'fenced') return 'unavailable';
+      if (error.code !== 'fenced') {
+        this.#onUnavailable();
+        return 'unavailable';
+      }
       this.#onFenced();
       return 'fenced';
     }

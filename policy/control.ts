@@ -30,6 +30,11 @@ export type ControlOptions = {
   hearing: () => Hearing;
   /** Called once when another control has taken over: this one has stopped deciding, and is to be stopped. */
   onFenced?: () => void;
+  /**
+   * Called once when the table did not take a write: this one has stopped deciding, and is to be stopped and started again,
+   * which claims the role anew and reads what is durable.
+   */
+  onLost?: () => void;
   tickMs?: number;
 };
 
@@ -58,7 +63,7 @@ export function createControl(options: ControlOptions): Control {
       stopping = new AbortController();
       const { signal } = stopping;
       const registry = new Registry();
-      const parts = await assume(options, registry, () => {
+      const onFenced = () => {
         if (signal.aborted) return;
         stopping.abort();
         logger.error(
@@ -66,7 +71,14 @@ export function createControl(options: ControlOptions): Control {
           'control.fenced',
         );
         options.onFenced?.();
-      });
+      };
+      const onUnavailable = () => {
+        if (signal.aborted) return;
+        stopping.abort();
+        logger.warn({}, 'control.lost');
+        options.onLost?.();
+      };
+      const parts = await assume(options, registry, onFenced, onUnavailable);
       const { authority, keeper, watch } = parts;
       const onChanges = (changes: readonly Change[]) => noteChanges(changes, keeper);
       const commands = runCommands({ ...options, registry, authority, onChanges }, signal);
@@ -83,11 +95,11 @@ export function createControl(options: ControlOptions): Control {
       if (running === null) return;
       const { authority, states, keeper, watch, loops } = running;
       running = null;
-      const wasFenced = stopping.signal.aborted;
+      const wasEnded = stopping.signal.aborted;
       stopping.abort();
       await Promise.all(loops);
       await keeper.idle();
-      if (!wasFenced) await watch.sayGoodbye(clock.nowMs());
+      if (!wasEnded) await watch.sayGoodbye(clock.nowMs());
       await states.close();
       await authority.release();
       logger.info({}, 'control.stopped');
@@ -96,10 +108,15 @@ export function createControl(options: ControlOptions): Control {
 }
 
 /** Claims the role and takes up everything where the owner before left it. */
-async function assume(options: ControlOptions, registry: Registry, onFenced: () => void) {
+async function assume(
+  options: ControlOptions,
+  registry: Registry,
+  onFenced: () => void,
+  onUnavailable: () => void,
+) {
   const { table, store, census, clock, logger, metrics, hearing } = options;
   const owner = await table.claim('control');
-  const authority = new Authority(owner, registry, onFenced);
+  const authority = new Authority(owner, registry, onFenced, onUnavailable);
   try {
     const resources = await table.view('resources');
     for (const key of registry.load(resources.entries())) logger.error({ key }, 'resource.unreadable');
