@@ -20,6 +20,9 @@ export type Admitted = { authentic: Authentic[]; refused: Refused[] };
  * `conclude` after it and is the only part that moves the memory.
  */
 
+/** A batch is taken in pieces, in order, all adding to one outcome, so that parsed reports become garbage while still young. */
+export const PIECE_RECORDS = 250;
+
 export function admit(records: readonly LogRecord[], registry: Registry, spoolMaxAgeMs: number): Admitted {
   const admitted: Admitted = { authentic: [], refused: [] };
   for (const record of records) {
@@ -41,20 +44,21 @@ export function conclude(
   memory: Memory,
   weights: Weights,
   nowMs: number,
+  outcome: Outcome = emptyOutcome(),
 ): Outcome {
-  const outcome = emptyOutcome();
-  outcome.refused.push(...refused);
+  const turnedAway = [...refused];
   for (const one of authentic) {
     const accounted = account(one, memory, known);
     if (!accounted.ok) {
-      outcome.refused.push({ record: one.record, refusal: accounted });
+      turnedAway.push({ record: one.record, refusal: accounted });
       continue;
     }
     const judged = judge(accounted.value, weights);
     if (judged.state !== null) memory.of(judged.report.site).state = judged.state;
     addRows(judged, outcome, nowMs);
   }
-  const events = new Map(outcome.refused.map(refusalEvent).map((event) => [event.id, event]));
+  outcome.refused.push(...turnedAway);
+  const events = new Map(turnedAway.map(refusalEvent).map((event) => [event.id, event]));
   for (const event of events.values()) outcome.events.push(eventRow(event));
   return outcome;
 }
