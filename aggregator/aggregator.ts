@@ -17,8 +17,8 @@ import { pause, untilDone } from './retry.ts';
 
 const MAX_RECORDS = 3000;
 const MAX_WAIT_MS = 1000;
-/** An insert costs as much as thousands of rows, so that a busy log is read at most this often. */
-const PACE_MS = 500;
+/** An insert of one row costs as much as hundreds of rows do, so that a log is read at most this often. */
+const PACE_MS = 2000;
 const LAG_EVERY_MS = 5000;
 
 export type AggregatorOptions = {
