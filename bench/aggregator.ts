@@ -26,7 +26,7 @@ import type { Log, LogRecord } from '../core/ports/log.ts';
 import type { Store } from '../core/ports/store.ts';
 import type { Table } from '../core/ports/table.ts';
 import { DEFAULT_WEIGHTS } from '../core/score/weights.ts';
-import { type BenchResult, cpuSeconds, median } from './result.ts';
+import { type BenchResult, cpuSeconds, median, silent } from './result.ts';
 import { MASTER, registrations, reportsOf, sealedRecords } from './workload.ts';
 
 /*
@@ -42,7 +42,6 @@ const PIECE = 250;
 /** Rounds for the compilers, and for what is derived or looked up once. */
 const WARM_UP = 2;
 const DAY_MS = 86_400_000;
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 type Parts = { log: Log; table: Table; store: Store; client: ClickHouseClient };
 type Shares = Record<string, number>;

@@ -6,6 +6,9 @@ export type BenchResult = {
   notes: readonly string[];
 };
 
+/** What may be asked of a benchmark on the command line. */
+export type BenchOptions = { forMs?: number };
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
@@ -20,3 +23,5 @@ export async function cpuSeconds(act: () => Promise<unknown> | unknown): Promise
   const used = process.cpuUsage(began);
   return (used.user + used.system) / 1e6;
 }
+
+export const silent = { debug() {}, info() {}, warn() {}, error() {} };

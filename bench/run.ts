@@ -1,10 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { BenchResult } from './result.ts';
+import { parseArgs } from 'node:util';
+import type { BenchOptions, BenchResult } from './result.ts';
 
-/* `npm run bench -- [name...]`: every file of this folder that exports `run` is a benchmark, named after it. */
+/*
+ * `npm run bench -- [name...] [--for 60s]`: every file of this folder but its parts is a benchmark, named after it. `--for` is how long those measure
+ * that watch processes over time.
+ */
 
-const NOT_BENCHES = ['run', 'result', 'workload'];
+const PARTS = ['run', 'result', 'workload', 'process-figures'];
 
 function markdown({ title, columns, rows, notes }: BenchResult): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
@@ -15,19 +19,28 @@ function markdown({ title, columns, rows, notes }: BenchResult): string {
 async function benches(): Promise<string[]> {
   const files = await readdir(import.meta.dirname);
   const names = files.filter((file) => file.endsWith('.ts')).map((file) => basename(file, '.ts'));
-  return names.filter((name) => !NOT_BENCHES.includes(name)).sort();
+  return names.filter((name) => !PARTS.includes(name)).sort();
 }
 
 const known = await benches();
-const asked = process.argv.slice(2);
+const { values, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: { for: { type: 'string' } },
+});
 const unknown = asked.filter((name) => !known.includes(name));
 if (unknown.length > 0) {
   console.error(`no benchmark called ${unknown.join(', ')}; there are ${known.join(', ')}`);
   process.exit(2);
 }
+const seconds = /^(\d+)s$/.exec(values.for ?? '60s')?.[1];
+if (seconds === undefined) {
+  console.error('--for takes seconds, as 60s');
+  process.exit(2);
+}
+const options: BenchOptions = values.for === undefined ? {} : { forMs: Number(seconds) * 1000 };
 for (const name of asked.length > 0 ? asked : known) {
   console.error(`running ${name} ...`);
-  const bench: { run(): Promise<BenchResult> } = await import(`./${name}.ts`);
-  console.log(markdown(await bench.run()));
+  const bench: { run(options: BenchOptions): Promise<BenchResult> } = await import(`./${name}.ts`);
+  console.log(markdown(await bench.run(options)));
 }
 process.exit(0);
