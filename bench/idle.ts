@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Collector, Hub } from '../test/parts/hub.ts';
-import { NODE, ROOT, run as spawn, until } from '../test/parts/process.ts';
+import { Hub } from '../test/parts/hub.ts';
+import { ROOT, type Running, run as spawn, until } from '../test/parts/process.ts';
 import { percent, residentMb, shareOfCore } from './process-figures.ts';
 import type { BenchOptions, BenchResult } from './result.ts';
 
@@ -18,12 +21,19 @@ const FOR_MS = 90_000;
 export async function run({ forMs = FOR_MS }: BenchOptions): Promise<BenchResult> {
   const quiet = new Hub({ env: { PLUMBLINE_LOG_LEVEL: 'warn' } });
   const hub = new Hub({ env: { PLUMBLINE_LOG_LEVEL: 'warn' } });
-  let collector: Collector | null = null;
-  let fleet: ReturnType<typeof spawn> | null = null;
+  const dataDir = await mkdtemp(join(tmpdir(), 'plumbline-site-'));
+  let collector: Running | null = null;
+  let fleet: Running | null = null;
   try {
     await Promise.all([quiet.start(), hub.start()]);
-    collector = new Collector(await quiet.addSite('bench'), { env: { PLUMBLINE_INTERVAL: INTERVAL } });
-    collector.start();
+    const join = await quiet.addSite('bench');
+    // Twice, because the first start of a checkout compiles what later ones find compiled.
+    for (const _ of [1, 2]) {
+      await collector?.kill('SIGTERM');
+      collector = collect(dataDir, join);
+      const said = collector;
+      await until('the collector says that it runs', () => said.output().includes('Collecting'));
+    }
     fleet = simulate(hub, SITES);
     await until(
       'the collector reports',
@@ -35,18 +45,25 @@ export async function run({ forMs = FOR_MS }: BenchOptions): Promise<BenchResult
       return sites.length === SITES && sites.every((site) => site.receivedAtMs !== null);
     });
     await sleep(WARM_UP_MS);
-    const [site, small] = await Promise.all([figures(collector.pid, forMs), figures(hub.pid, forMs)]);
+    const [site, small] = await Promise.all([figures(collector?.pid ?? -1, forMs), figures(hub.pid, forMs)]);
     return result(site, small, forMs);
   } finally {
     await fleet?.kill('SIGINT');
-    await collector?.remove();
+    await collector?.kill('SIGTERM');
+    await rm(dataDir, { recursive: true, force: true });
     await Promise.all([quiet.remove(), hub.remove()]);
   }
 }
 
-function simulate(hub: Hub, sites: number) {
-  const command = ['simulate', '--sites', String(sites), '--interval', INTERVAL, '--incidents', 'none'];
-  return spawn([NODE, '--disable-warning=ExperimentalWarning', `${ROOT}main.ts`, ...command], {
+function collect(dataDir: string, join: string): Running {
+  return spawn([`${ROOT}plumbline`, 'collector', '--interval', INTERVAL], {
+    env: { PLUMBLINE_DATA_DIR: dataDir, PLUMBLINE_JOIN: join, PLUMBLINE_LOG_LEVEL: 'warn' },
+  });
+}
+
+function simulate(hub: Hub, sites: number): Running {
+  const options = ['--sites', String(sites), '--interval', INTERVAL, '--incidents', 'none'];
+  return spawn([`${ROOT}plumbline`, 'simulate', ...options], {
     env: { PLUMBLINE_URL: hub.url, PLUMBLINE_TOKEN: hub.token },
   });
 }
