@@ -8,7 +8,7 @@ import type { BenchOptions, BenchResult } from './result.ts';
  * that watch processes over time.
  */
 
-const PARTS = ['run', 'result', 'workload', 'process-figures'];
+const PARTS = ['run', 'result', 'workload', 'process-figures', 'gated-aggregator', 'flatten-sql'];
 
 function markdown({ title, columns, rows, notes }: BenchResult): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
