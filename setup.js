@@ -10,10 +10,15 @@ const root = fileURLToPath(new URL('.', import.meta.url));
 const [major] = process.versions.node.split('.').map(Number);
 if (major < 20) fail(`Plumbline needs Node 20 or later to set itself up; this is ${process.version}.`);
 
+const isWhole = ['.bin/node', 'chdb', 'fastify', 'kafkajs', 'vite'].every((part) =>
+  existsSync(join(root, 'node_modules', part)),
+);
 const installed = mtime(join(root, 'node_modules/.package-lock.json'));
-if (installed < mtime(join(root, 'package-lock.json'))) {
+if (!isWhole || installed < mtime(join(root, 'package-lock.json'))) {
   say('Installing dependencies (the first time this takes about half a minute) ...');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+  // Not `npm ci`: it refuses a lock file that lacks an optional package of another platform, and those of this one have
+  // to be found. The versions are the lock file's all the same, and it stays as it is.
+  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 if (
   existsSync(join(root, 'web/index.html')) &&
