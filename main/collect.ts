@@ -10,7 +10,7 @@ const { version } = packageJson;
 export async function collector({ config }: LoadedConfig): Promise<void> {
   const logger = pino({ level: config.logLevel }, pino.destination(2));
   const stop = onStopSignal(logger);
-  const site = await startSite(config, version, logger, async () => null, stop.signal);
+  const site = await startSite(config, version, logger, null, stop.signal);
   stop.undo(() => site.stop());
   process.stdout.write(
     `Collecting for site ${site.site} every ${config.interval / 1000} s; data in ${config.dataDir}. Ctrl-C stops it.\n`,

@@ -1,6 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ConfigError } from '../config.ts';
 import { ensureDataDir } from './data-dir.ts';
 
 /** The files of a hub's data directory, all of them readable by their owner alone. */
@@ -18,12 +19,13 @@ export function openHome(dataDir: string): Home {
   return {
     master: createSecretKey(
       Buffer.from(
-        keepSecret(join(dataDir, 'hub.key'), () => randomBytes(32).toString('hex')),
+        keepSecret(join(dataDir, 'hub.key'), /^[0-9a-f]{64}$/, () => randomBytes(32).toString('hex')),
         'hex',
       ),
     ),
     adminToken: keepSecret(
       join(dataDir, 'admin.token'),
+      /^[\w-]{20,200}$/,
       () => `plt_${randomBytes(24).toString('base64url')}`,
     ),
     announce(url, ca) {
@@ -37,13 +39,18 @@ export function openHome(dataDir: string): Home {
   };
 }
 
-function keepSecret(path: string, make: () => string): string {
+/** A damaged secret is not replaced and not used: an empty key would be everybody's. */
+function keepSecret(path: string, form: RegExp, make: () => string): string {
   if (!existsSync(path)) writeWhole(path, `${make()}\n`);
-  return readFileSync(path, 'utf8').trim();
+  const secret = readFileSync(path, 'utf8').trim();
+  if (form.test(secret)) return secret;
+  throw new ConfigError(
+    `${path} is damaged; restore it from a backup, or remove it to have a new one made (after a new hub.key every site has to join again)`,
+  );
 }
 
 /** Readers see the file as it was or whole, never half. */
 function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  writeFileSync(`${path}.new`, text, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
 }

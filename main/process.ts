@@ -52,7 +52,8 @@ export function fail(error: unknown): never {
     process.exit(EXIT_USAGE);
   }
   if (error instanceof Error && EXPECTED.has(code)) {
-    process.stderr.write(`plumbline: ${error.message}\n`);
+    const remedy = REMEDIES[code];
+    process.stderr.write(`plumbline: ${error.message}${remedy === undefined ? '' : `; ${remedy}`}\n`);
     process.exit(1);
   }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
@@ -69,3 +70,9 @@ const EXPECTED: ReadonlySet<string> = new Set([
   'EACCES',
   'ENOSPC',
 ]);
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'stop what listens there, or choose another with --listen (port 0 picks a free one)',
+  EADDRNOTAVAIL: 'this machine does not have that address; correct --listen',
+  EACCES: 'choose a port above 1023 with --listen, or a data directory that you may write to',
+};

@@ -17,6 +17,7 @@ import type { Logger } from '../core/ports/logger.ts';
 import type { Spool } from '../core/ports/spool.ts';
 import { sha256 } from '../core/seal.ts';
 import { ensureDataDir } from './data-dir.ts';
+import type { LocalHub } from './local-hub.ts';
 import { SiteError } from './site-error.ts';
 
 /** What a site keeps of having joined. `joinedWith` is the hash of the token, so that another token joins anew. */
@@ -33,14 +34,14 @@ const identityValidator = Compile(Identity);
 export type RunningSite = { readonly site: string; stop(): Promise<void> };
 
 /**
- * Starts the collector of this machine. `invite` gives a join token when the site has no identity yet (null when there is
- * none to give); it waits for a hub that is away, until `signal`.
+ * Starts the collector of this machine. `local` is the hub of this very process, which the collector follows wherever
+ * it listens; null for a collector that stands alone. It waits for a hub that is away, until `signal`.
  */
 export async function startSite(
   config: Config,
   version: string,
   logger: Logger,
-  invite: () => Promise<string | null>,
+  local: LocalHub | null,
   signal: AbortSignal,
 ): Promise<RunningSite> {
   const clock = systemClock;
@@ -50,7 +51,7 @@ export async function startSite(
   await spool.start();
   try {
     const instance = instanceOf(spool);
-    const identity = await identify(spool, instance, config, logger, invite, signal);
+    const identity = await identify(spool, instance, config, logger, local, signal);
     const key = Buffer.from(identity.key, 'base64url');
     const { url, ca, site } = identity;
     const uplink = createGatewayUplink({ url, site, key, ca, instance, clock, logger });
@@ -98,24 +99,31 @@ function instanceOf(spool: Spool): string {
   return instance;
 }
 
+function keptIdentity(spool: Spool): Identity | null {
+  const kept = spool.kept('identity');
+  const known: unknown = kept === null ? null : JSON.parse(kept);
+  return identityValidator.Check(known) ? known : null;
+}
+
 async function identify(
   spool: Spool,
   instance: string,
   config: Config,
   logger: Logger,
-  invite: () => Promise<string | null>,
+  local: LocalHub | null,
   signal: AbortSignal,
 ): Promise<Identity> {
-  const kept = spool.kept('identity');
-  const known: unknown = kept === null ? null : JSON.parse(kept);
-  const identity = identityValidator.Check(known) ? known : null;
-  if (identity !== null && (config.join === '' || identity.joinedWith === hashOf(config.join)))
-    return identity;
-  const text = config.join !== '' ? config.join : await invite();
-  if (text === null)
-    throw new SiteError(
-      'this machine has not joined a hub: run `plumbline site add NAME` at the hub, and the command that it prints here',
-    );
+  const identity = keptIdentity(spool);
+  if (local === null) {
+    if (identity !== null && (config.join === '' || identity.joinedWith === hashOf(config.join)))
+      return identity;
+    if (config.join === '')
+      throw new SiteError(
+        'this machine has not joined a hub: run `plumbline site add NAME` at the hub, and the command that it prints here',
+      );
+  } else if (identity?.site === local.site && (await local.hasJoined()))
+    return { ...identity, url: local.url, ca: local.ca };
+  const text = local === null ? config.join : await local.invite();
   const decoded = decodeJoinToken(text);
   if (!decoded.ok) throw new SiteError(decoded.reason);
   for (let waitMs = 500; ; waitMs = Math.min(waitMs * 2, 15_000)) {

@@ -4,7 +4,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { greeting } from './greeting.ts';
 import { openHome } from './home.ts';
 import { composeHub } from './hub.ts';
-import { inviteLocalSite } from './invitation.ts';
+import { localHub } from './local-hub.ts';
 import { onStopSignal } from './process.ts';
 import { startSite } from './site.ts';
 
@@ -34,7 +34,7 @@ export async function up({ config }: LoadedConfig): Promise<void> {
     }),
   );
   if (!config.localSite) return;
-  const invite = () => inviteLocalSite({ url, ca, token: home.adminToken }, config.site);
-  const site = await startSite(config, version, logger, invite, stop.signal);
+  const local = localHub({ url, ca, token: home.adminToken }, config.site);
+  const site = await startSite(config, version, logger, local, stop.signal);
   stop.undo(() => site.stop());
 }

@@ -65,6 +65,24 @@ describe('the first start', { timeout: 60_000 }, () => {
     expect(added).toMatchObject({ site: 'jp-tokyo-1', command: expect.stringContaining(added.token) });
   });
 
+  it('keeps its own machine as a site when it moves to another port, and when the site was deleted', async () => {
+    const reportsAgain = async () => {
+      const startedMs = Date.now();
+      await until('this machine reports', async () =>
+        (await hub.sites()).some(({ id, receivedAtMs }) => id === here && (receivedAtMs ?? 0) > startedMs),
+      );
+    };
+    const before = hub.url;
+    await hub.halt();
+    await hub.start({ PLUMBLINE_LISTEN: '127.0.0.1:0', PLUMBLINE_INTERVAL: '1s' });
+    expect(hub.url).not.toBe(before);
+    await reportsAgain();
+    await cli('site', 'remove', here);
+    await hub.halt();
+    await hub.start({ PLUMBLINE_INTERVAL: '1s' });
+    await reportsAgain();
+  });
+
   it('leaves the firewall of this machine alone', () => {
     expect(firewall()).toBe(before);
   });
