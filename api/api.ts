@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
+import { hostname, networkInterfaces } from 'node:os';
 import type { Hearing } from '../core/freshness.ts';
 import type { HubView } from '../core/model/view.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -10,6 +10,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { Table, TableView } from '../core/ports/table.ts';
 import { Commands } from './commands.ts';
 import { Directory } from './directory.ts';
+import { bracketed, reachableName } from './entrance.ts';
 import { ChannelEvents } from './gateway/channel-events.ts';
 import { Gateway } from './gateway/gateway.ts';
 import type { App } from './http/app.ts';
@@ -85,7 +86,9 @@ export function createApi(options: ApiOptions): Api {
     clock,
   });
   const attempts = new Attempts(metrics);
-  const entrance = () => ({ url: publicUrl ?? url, pin: tls?.pin ?? null });
+  const scheme = tls === null ? 'http' : 'https';
+  let reachableUrl = '';
+  const entrance = () => ({ url: publicUrl ?? reachableUrl, pin: tls?.pin ?? null });
 
   return {
     async start() {
@@ -96,7 +99,9 @@ export function createApi(options: ApiOptions): Api {
       await running.app.listen({ host, port });
       const address = server.address();
       if (address === null || typeof address === 'string') throw new Error('the api listens on no port');
-      url = urlOf(host, address, tls !== null);
+      url = `${scheme}://${openableName(host)}:${address.port}`;
+      const machine = { interfaces: networkInterfaces(), hostname: hostname() };
+      reachableUrl = `${scheme}://${reachableName(host, machine)}:${address.port}`;
       signIn.listeningAt(address.port, [url, new URL(publicUrl ?? url).origin]);
       logger.info({ url }, 'api.listening');
       const code = signIn.codes.issue(clock.nowMs());
@@ -151,11 +156,9 @@ async function end(stopped: Running): Promise<void> {
   for (const view of stopped.views) await view.close();
 }
 
-/** Where it listens, as an address that can be opened: every-interface addresses become loopback. */
-function urlOf(host: string, { port }: AddressInfo, secure: boolean): string {
-  const named =
-    host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
-  return `${secure ? 'https' : 'http'}://${named}:${port}`;
+/** Where it listens, as a name that can be opened on this machine: every-interface addresses become loopback. */
+function openableName(host: string): string {
+  return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : bracketed(host);
 }
 
 function hubView(version: string, { hub }: Directory, { caughtUp }: Hearing, nowMs: number): HubView {

@@ -22,6 +22,8 @@ export function addSiteAddCommand(site: Command, context: CommandContext): void 
       const labels = setLabels(readLabelChanges(label, false));
       const run = beginRun(command, context);
       const body = { name, labels, ...(known && { kind: known }) };
-      printInvitation(run, await run.hub().send('POST', '/api/v1/sites', SiteInvitation, body));
+      const invitation = await run.hub().send('POST', '/api/v1/sites', SiteInvitation, body);
+      printInvitation(run, invitation);
+      if (invitation.note !== undefined) run.note(invitation.note);
     });
 }

@@ -11,6 +11,8 @@ export function addSiteTokenCommand(site: Command, context: CommandContext): voi
     .action(async (name: string, _options: object, command: Command) => {
       const run = beginRun(command, context);
       const path = `/api/v1/sites/${encodeURIComponent(name)}/token`;
-      printInvitation(run, await run.hub().send('POST', path, SiteInvitation, {}));
+      const invitation = await run.hub().send('POST', path, SiteInvitation, {});
+      printInvitation(run, invitation);
+      if (invitation.note !== undefined) run.note(invitation.note);
     });
 }

@@ -8,6 +8,7 @@ import { Applied, SiteInvitation } from '../../core/model/view.ts';
 import { type Problem, problem } from '../../core/problem.ts';
 import { escapePointer, schemaFaults } from '../../core/schema-faults.ts';
 import { reservedLabel } from '../../core/site-labels.ts';
+import { invitationNote } from '../entrance.ts';
 import type { App } from '../http/app.ts';
 import { faultErrors, sendProblem } from '../http/problem-reply.ts';
 import { tokenHash } from '../sign-in/sign-in.ts';
@@ -158,12 +159,15 @@ function removeRoute(app: App, parts: Parts): void {
 function invite(site: string, { clock, entrance }: Parts) {
   const secret = randomBytes(24).toString('base64url');
   const expiresAtMs = clock.nowMs() + INVITATION_LASTS_MS;
-  const token = encodeJoinToken({ v: 1, ...entrance(), site, secret });
+  const { url, pin } = entrance();
+  const token = encodeJoinToken({ v: 1, url, pin, site, secret });
+  const note = invitationNote(url);
   const shown: SiteInvitation = {
     site,
     token,
     command: `PLUMBLINE_JOIN=${token} ./plumbline collector`,
     expiresAtMs,
+    ...(note !== undefined && { note }),
   };
   return { joinSecretHash: tokenHash(secret), joinExpiresAtMs: expiresAtMs, shown };
 }

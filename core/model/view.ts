@@ -238,6 +238,8 @@ export const SiteInvitation = Type.Object({
   token: Type.String(),
   command: Type.String(),
   expiresAtMs: Type.Integer(),
+  /** What limits it, as that it only works on the hub's own machine. */
+  note: Type.Optional(Type.String()),
 });
 export type SiteInvitation = Static<typeof SiteInvitation>;
 

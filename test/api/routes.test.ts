@@ -218,6 +218,7 @@ describe('the routes, over what a site reported', () => {
     expect(body).toMatchObject({
       site: 'new-one',
       command: expect.stringMatching(/^PLUMBLINE_JOIN=plj1\.\S+ \.\/plumbline collector$/),
+      note: expect.stringContaining('only works on this very machine'),
     });
     expect(await door.call('POST', '/api/v1/sites', { body: { name: 'new-one' } })).toMatchObject({
       status: 409,
