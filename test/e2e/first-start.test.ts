@@ -1,10 +1,12 @@
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { hostname } from 'node:os';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toSiteId } from '../../core/model/site.ts';
 import { Hub } from '../parts/hub.ts';
-import { ROOT, runToEnd, until } from '../parts/process.ts';
+import { ROOT, until } from '../parts/process.ts';
 
+const execute = promisify(execFile);
 const here = toSiteId(hostname());
 
 function firewall(): string {
@@ -14,8 +16,11 @@ function firewall(): string {
 describe('the first start', { timeout: 60_000 }, () => {
   const hub = new Hub({ localSite: true });
   const before = firewall();
-  const cli = (...args: string[]) =>
-    runToEnd([`${ROOT}plumbline`, ...args], { env: { PLUMBLINE_DATA_DIR: hub.dataDir } });
+  /** What a command prints for programs; what it says to people goes elsewhere. */
+  const cli = async (...args: string[]) => {
+    const env = { ...process.env, NO_COLOR: '1', PLUMBLINE_DATA_DIR: hub.dataDir };
+    return (await execute(`${ROOT}plumbline`, args, { cwd: ROOT, env })).stdout;
+  };
   beforeAll(() => hub.start(), 60_000);
   afterAll(() => hub.remove());
 
