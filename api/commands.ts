@@ -43,19 +43,19 @@ export class Commands {
       return refused('too-many-requests', `${MAX_WAITING} changes wait already; try again in a moment`);
     const command: Command = { id: randomUUID(), by, atMs: this.#clock.nowMs(), do: wanted };
     const answer = this.#await(resourceKey('CommandResult', command.id));
-    try {
-      await this.#log.append('commands', [{ key, value: Buffer.from(JSON.stringify(command)) }]);
-    } catch (error) {
+    let isRecorded = false;
+    const recording = this.#record(key, command).then((refusal) => {
+      isRecorded = refusal === null;
+      return refusal;
+    });
+    // A log that is away may take long to say so; whoever asked is answered in time all the same.
+    const refusal = await Promise.race([recording, answer.result.then(() => null)]);
+    if (refusal !== null) {
       answer.give(null);
-      if (!(error instanceof LogError)) throw error;
-      return error.code === 'too-large'
-        ? refused('too-large', 'the change is larger than the log takes; make it smaller')
-        : refused(
-            'log-unavailable',
-            'the log takes no records at the moment; nothing was changed, try again',
-          );
+      return refusal;
     }
     const result = await answer.result;
+    if (result === null && !isRecorded) return UNCONFIRMED;
     if (result === null)
       return refused(
         'control-away',
@@ -63,6 +63,19 @@ export class Commands {
       );
     const { ok, code = 'internal', detail = '', effect = 'unchanged' } = result.spec;
     return ok ? { ok: true, effect } : refused(isCode(code) ? code : 'internal', detail);
+  }
+
+  /** Null once the log has it. */
+  async #record(key: string, command: Command): Promise<Submitted | null> {
+    try {
+      await this.#log.append('commands', [{ key, value: Buffer.from(JSON.stringify(command)) }]);
+      return null;
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      return error.code === 'too-large'
+        ? refused('too-large', 'the change is larger than the log takes; make it smaller')
+        : UNCONFIRMED;
+    }
   }
 
   /** Whoever still waits is told that nobody answered. */
@@ -93,6 +106,11 @@ export class Commands {
 function refused(code: ProblemCode, detail: string): Submitted {
   return { ok: false, problem: problem(code, detail) };
 }
+
+const UNCONFIRMED = refused(
+  'log-unavailable',
+  'the log did not confirm the change, which may be recorded all the same; look before you repeat it',
+);
 
 function isCode(code: string): code is ProblemCode {
   return Object.hasOwn(PROBLEMS, code);
