@@ -55,6 +55,7 @@ export async function run(): Promise<BenchResult> {
       rates.engine.push(count / theirs);
     }
     await aggregator.stop();
+    await compareRows(store);
     return result(rates);
   } finally {
     await Promise.allSettled([ours.table.stop(), ours.log.stop(), engine.log.stop()]);
@@ -79,6 +80,19 @@ async function consume(store: Store, count: number): Promise<void> {
     await sleep(100);
   }
   await store.derive('DROP VIEW plumbline.bench_view SYNC');
+}
+
+/** The two are only worth comparing if they wrote the same: odd rounds of reports are ours, even ones the engine's. */
+async function compareRows(store: Store): Promise<void> {
+  const sums = await store.query<Record<string, unknown>>(
+    `SELECT uniqExact(tuple(site, boot, seq)) AS rows, sum(seq + interval_ms + held_seq + uptime_s + net_rx_bytes + net_tx_bytes) AS totals,
+      sum(cpu_bp + memory_bp + swap_bp + disk_bp + pressure_cpu_bp + pressure_io_bp) AS gauges,
+      sum(arraySum(link_requests) + arraySum(link_losses) + arraySum(link_errors) + arraySum(link_up)) AS links,
+      intDiv(sum(arraySum(link_p50_us) + arraySum(link_p99_us)), 100000) AS latencies, sum(cityHash64(link_name, kind, lane)) AS names
+    FROM plumbline.report GROUP BY toUInt32(substring(boot, 1, 8)) % 2`,
+  );
+  const [one, other] = sums.map((sum) => JSON.stringify(sum));
+  if (one !== other) throw new Error(`the engine wrote other rows than the aggregator: ${one} and ${other}`);
 }
 
 /** Rows in parts, which costs next to nothing to ask. */
