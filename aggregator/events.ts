@@ -2,7 +2,7 @@ import { minuteOf } from '../core/account.ts';
 import type { FleetEvent } from '../core/model/event.ts';
 import type { DroppedRange } from '../core/model/report.ts';
 import type { RowOf } from '../core/model/rows.ts';
-import { healthState } from '../core/model/score.ts';
+import { HEALTH_WORDS, healthState } from '../core/model/score.ts';
 import type { SiteState } from '../core/model/site-state.ts';
 import type { Refused } from './step.ts';
 
@@ -26,7 +26,7 @@ function colourEvent(previous: SiteState | null, state: SiteState): Told[] {
     state.caps[0] ??
     (heaviest && [`${heaviest.id} ${heaviest.subject}`.trim(), heaviest.observed].join(': '));
   const severity = after === 'red' ? 'critical' : after === 'green' ? 'info' : 'warning';
-  const message = `${before} to ${after}, score ${state.shown ?? 'unknown'}${why ? ` (${why})` : ''}`;
+  const message = `${HEALTH_WORDS[before]} to ${HEALTH_WORDS[after]}, score ${state.shown ?? 'unknown'}${why ? ` (${why})` : ''}`;
   return [
     told(`site.state/${state.site}/${state.boot}/${state.seq}`, 'site.state', severity, state, message),
   ];

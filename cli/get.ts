@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { EVENT_KINDS, FleetEvent, SEVERITIES } from '../core/model/event.ts';
-import { HEALTH_STATES } from '../core/model/score.ts';
+import { HEALTH_STATES, HEALTH_WORDS, type HealthState } from '../core/model/score.ts';
 import { SiteDetail, SiteView, TokenView, VirtualSiteView } from '../core/model/view.ts';
 import { nearest } from '../core/nearest.ts';
 import { beginRun, type CommandContext, type CommandRun } from './command-context.ts';
@@ -17,6 +17,8 @@ type GetOptions = {
   severity?: string;
   limit: number;
 };
+
+const STATE_WORDS = Object.values(HEALTH_WORDS);
 
 /** Every name a kind goes by. */
 const KINDS: Record<
@@ -44,7 +46,7 @@ export function addGetCommand(program: Command, context: CommandContext): void {
     .argument('[name]', 'one of them (of events: the site they are about)')
     .option('-l, --selector <selector>', 'sites whose labels match, as "env in (prod),!maintenance"')
     .option('--virtual-site <name>', 'sites that are members of it')
-    .option('--state <state>', `sites in this state: ${HEALTH_STATES.join(', ')}`)
+    .option('--state <state>', `sites in this state: ${STATE_WORDS.join(', ')}`)
     .option('--kind <kind>', 'events of this kind, as site.silent')
     .option('--severity <severity>', `events of this severity: ${SEVERITIES.join(', ')}`)
     .option('--limit <count>', 'events at most', readLimit, 50)
@@ -56,7 +58,7 @@ export function addGetCommand(program: Command, context: CommandContext): void {
           meant === null ? 'Kinds are sites, virtual-sites, events, tokens.' : `Did you mean ${meant}?`;
         throw new Refusal(EXIT.usage, `There is no kind "${kind}". ${remedy}`);
       }
-      requireOneOf('--state', options.state, HEALTH_STATES);
+      requireOneOf('--state', options.state, [...STATE_WORDS, ...HEALTH_STATES]);
       requireOneOf('--severity', options.severity, SEVERITIES);
       requireOneOf('--kind', options.kind, EVENT_KINDS);
       await get(beginRun(command, context), name, options);
@@ -71,8 +73,13 @@ async function getSites(run: CommandRun, name: string | undefined, options: GetO
     else run.printTable(columns, [site], '');
     return;
   }
-  const { selector, virtualSite, state } = options;
-  const sites = await run.hub().list('/api/v1/sites', SiteView, { selector, virtualSite, state });
+  const { selector, virtualSite } = options;
+  const state = stateOf(options.state);
+  const hub = run.hub();
+  const sites = await hub.list('/api/v1/sites', SiteView, { selector, virtualSite, state });
+  // Nobody is in a virtual site that is not there; the hub's refusal tells it from an empty one.
+  if (virtualSite !== undefined && sites.length === 0)
+    await hub.get(`/api/v1/virtual-sites/${encodeURIComponent(virtualSite)}`, VirtualSiteView);
   const isFiltered = selector !== undefined || virtualSite !== undefined || state !== undefined;
   run.printTable(
     columns,
@@ -95,7 +102,11 @@ async function getVirtualSites(run: CommandRun, name: string | undefined): Promi
 
 async function getEvents(run: CommandRun, site: string | undefined, options: GetOptions): Promise<void> {
   const { kind, severity, limit } = options;
-  const newestFirst = await run.hub().list('/api/v1/events', FleetEvent, { site, kind, severity }, limit);
+  const hub = run.hub();
+  const newestFirst = await hub.list('/api/v1/events', FleetEvent, { site, kind, severity }, limit);
+  // A removed site keeps its events; of one that has none the hub says whether it knows it.
+  if (site !== undefined && newestFirst.length === 0)
+    await hub.get(`/api/v1/sites/${encodeURIComponent(site)}`, SiteDetail);
   const colors = { info: '0', warning: '33', critical: '31' };
   const columns: Column<FleetEvent>[] = [
     { header: 'TIME', text: (event) => moment(event.atMs) },
@@ -129,6 +140,11 @@ async function getTokens(run: CommandRun, name: string | undefined): Promise<voi
     tokens,
     'There are no tokens besides admin.token. Make one with `plumbline token create`.',
   );
+}
+
+/** The API's name of a state, by that name or by the word for people. */
+function stateOf(text: string | undefined): HealthState | undefined {
+  return HEALTH_STATES.find((state) => text === state || text === HEALTH_WORDS[state]);
 }
 
 function requireOneOf(flag: string, value: string | undefined, known: readonly string[]): void {

@@ -1,11 +1,11 @@
-import type { HealthState } from '../core/model/score.ts';
+import { HEALTH_WORDS, type HealthState } from '../core/model/score.ts';
 import type { Freshness } from '../core/model/view.ts';
 
-const SIGNS: Record<HealthState, { shape: string; word: string; sgr: string }> = {
-  green: { shape: '●', word: 'healthy', sgr: '32' },
-  orange: { shape: '▲', word: 'degraded', sgr: '33' },
-  red: { shape: '■', word: 'failing', sgr: '31' },
-  unknown: { shape: '?', word: 'unknown', sgr: '90' },
+const SIGNS: Record<HealthState, { shape: string; sgr: string }> = {
+  green: { shape: '●', sgr: '32' },
+  orange: { shape: '▲', sgr: '33' },
+  red: { shape: '■', sgr: '31' },
+  unknown: { shape: '◇', sgr: '90' },
 };
 
 /** Puts an SGR colour around text, or leaves it as it is. */
@@ -17,9 +17,9 @@ export function paintWith(color: boolean): Paint {
 
 /** A state told without colour, by a shape and a word; of an unknown one the word says why. */
 export function signText(site: { state: HealthState; freshness?: Freshness }): string {
-  const { shape, word } = SIGNS[site.state];
+  const { shape } = SIGNS[site.state];
   const isUnheard = site.state === 'unknown' && site.freshness !== undefined && site.freshness !== 'heard';
-  return `${shape} ${isUnheard ? site.freshness : word}`;
+  return `${shape} ${isUnheard ? site.freshness : HEALTH_WORDS[site.state]}`;
 }
 
 export function colorOf(state: HealthState): string {

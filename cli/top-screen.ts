@@ -177,7 +177,7 @@ function helpLines({ columns }: Size): string[] {
     '? h            this help              q      quit',
     '',
     '● healthy: above 75   ▲ degraded: 40 to 75   ■ failing: below 40',
-    '? silent: not heard for three intervals   ? unheard: the hub did not listen long enough to blame it',
+    '◇ silent: not heard for three intervals   ◇ unheard: the hub did not listen long enough to blame it',
   ].map((line) => cut(line, columns));
 }
 

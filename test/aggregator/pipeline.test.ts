@@ -139,7 +139,7 @@ describe('live state', () => {
     expect(events).toMatchObject([
       { id: `site.state/jp-tokyo-1/${OLD}/2`, kind: 'site.state', severity: 'critical' },
     ]);
-    expect(events[0]?.message).toBe('green to red, score 39 (all links are down)');
+    expect(events[0]?.message).toBe('healthy to failing, score 39 (all links are down)');
     expect(take([live({ seq: 4 })]).events).toMatchObject([{ kind: 'site.state', severity: 'info' }]);
   });
 

@@ -41,23 +41,47 @@ describe('get', () => {
       lines
         .slice(1)
         .every((line) =>
-          /^\S+ +(host|kubernetes)( \(simulated\))? +[●▲■?] (healthy|degraded|failing|silent) /.test(line),
+          /^\S+ +(host|kubernetes)( \(simulated\))? +[●▲■◇] (healthy|degraded|failing|silent) /.test(line),
         ),
     ).toBe(true);
   });
 
   test('filters go to the hub as they are', async () => {
-    hub.on('GET /api/v1/sites', () => page([]));
-    const { code, out, err } = await runCli(
+    hub.on('GET /api/v1/sites', () => page(hub.sites.slice(0, 1)));
+    const { code, err } = await runCli(
       ['get', 'sites', '-l', 'env in (prod),!maint', '--virtual-site', 'prod', '--state', 'red'],
       { env: { url: hub.url, token: TOKEN, dataDir } },
     );
-    expect([code, out, err]).toEqual([0, '', 'No site matches.\n']);
+    expect([code, err]).toEqual([0, '']);
     expect(hub.asked[0]?.query).toEqual({
       selector: 'env in (prod),!maint',
       virtualSite: 'prod',
       state: 'red',
     });
+  });
+
+  test.each([
+    ['failing', 'red'],
+    ['degraded', 'orange'],
+    ['healthy', 'green'],
+    ['green', 'green'],
+    ['unknown', 'unknown'],
+  ])('--state %s asks for %s', async (word, state) => {
+    hub.on('GET /api/v1/sites', () => page([]));
+    expect((await cli(`get sites --state ${word}`)).code).toBe(0);
+    expect(hub.asked[0]?.query).toEqual({ state });
+  });
+
+  test('a virtual site, or the site of events, that is not there is said to be so', async () => {
+    hub.on('GET /api/v1/sites', () => page([]));
+    hub.on('GET /api/v1/events', () => page([]));
+    const missing = (path: string) => ({ code: 1, out: '', err: `No ${path} [not-found]\n` });
+    expect(await cli('get sites --virtual-site nope')).toEqual(missing('/api/v1/virtual-sites/nope'));
+    expect(await cli('get events nope')).toEqual(missing('/api/v1/sites/nope'));
+    hub.on('GET /api/v1/virtual-sites/empty', () => ({
+      value: { name: 'empty', selector: 'a=b', createdAtMs: NOW_MS, rollup: rollupOf([]) },
+    }));
+    expect(await cli('get sites --virtual-site empty')).toMatchObject({ code: 0, err: 'No site matches.\n' });
   });
 
   test('-o json and -o yaml are the same value', async () => {

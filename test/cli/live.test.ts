@@ -197,6 +197,6 @@ describe('top', () => {
     await shows(running, '12 shown');
     const silent = { ...siteAt(0), state: 'unknown' as const, freshness: 'silent' as const, score: null };
     hub.tell(hub.delta(2, [silent]));
-    await shows(running, new RegExp(`\\? silent +${silent.id} .*-`));
+    await shows(running, new RegExp(`◇ silent +${silent.id} .*-`));
   });
 });
