@@ -8,6 +8,11 @@ const GB = 1_000_000_000;
 const PEERS = ['payments', 'ledger', 'registry', 'inventory', 'billing', 'search'];
 const WINDOW_INTERVALS = 6;
 const ATTEMPTS = 10;
+const SYSTEMS: readonly [Labels, ...Labels[]] = [
+  { os: 'ubuntu', 'os-version': '24.04', kernel: '6.8.0-simulated' },
+  { os: 'debian', 'os-version': '12', kernel: '6.1.0-simulated' },
+  { os: 'rocky', 'os-version': '9.4', kernel: '5.14.0-simulated' },
+];
 
 type Attempts = { requests: number; losses: number; errors: number };
 type LinkState = {
@@ -29,14 +34,11 @@ export type Behaviour = {
 export function createBehaviour(seed: number, site: string, epochMs: number): Behaviour {
   const random = randomFrom(`${seed}/${site}`);
   const failingLink = 1 + (hashOf(`${seed}/${site}/link`) % 2);
-  const machine = createMachine(random);
+  const cpus = pick([2, 4, 8, 16], random);
+  const machine = createMachine(random, cpus);
   const links = createLinks(random);
   return {
-    discovered: {
-      'os.type': 'linux',
-      'host.arch': pick(['amd64', 'amd64', 'arm64'], random),
-      'cloud.provider': pick(['none', 'aws', 'gcp', 'azure'], random),
-    },
+    discovered: discover(`${seed}/${site}`, cpus, random),
     step(nowMs, intervalMs, trouble) {
       return {
         host: machine(nowMs, intervalMs, trouble),
@@ -48,9 +50,21 @@ export function createBehaviour(seed: number, site: string, epochMs: number): Be
   };
 }
 
+/** Under the names that real hosts use, so that a selector means the same on both. Not in a cloud: no provider. */
+function discover(identity: string, cpus: number, random: Random): Labels {
+  const arch = pick(['amd64', 'amd64', 'arm64'], random);
+  const provider = pick([null, 'aws', 'gcp', 'azure'], random);
+  return {
+    ...pick(SYSTEMS, randomFrom(`${identity}/system`)),
+    arch,
+    ...(provider !== null && { provider }),
+    virtualization: provider === null ? 'none' : 'vm',
+    cpus: String(cpus),
+  };
+}
+
 /** CPU follows the day with a peak of its own, memory wanders around its level, disks fill slowly. */
-function createMachine(random: Random) {
-  const count = pick([2, 4, 8, 16], random);
+function createMachine(random: Random, count: number) {
   const totalBytes = count * 4 * GB;
   const cpuBase = 0.1 + 0.35 * random();
   const swing = 0.05 + 0.2 * random();

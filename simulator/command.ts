@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { decodeJoinToken, type JoinToken } from '../core/join-token.ts';
 import type { Labels } from '../core/model/site.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -57,8 +57,16 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
     .description('send honest reports of sites that are not there, labelled as simulated everywhere')
     .option('--sites <n>', 'how many sites', readCount(1, 100_000), 50)
     .option('--seed <n>', 'what decides names, behaviours and incidents', readCount(0, 999_999_999), 1)
-    .option('--interval <duration>', 'between two reports of a site', readDuration, 10_000)
-    .option('--incidents <which>', 'none, some, or a JSON list', readWhich, readWhich('some'))
+    .addOption(
+      new Option('--interval <duration>', 'between two reports of a site')
+        .argParser(readDuration)
+        .default(10_000, '10s'),
+    )
+    .addOption(
+      new Option('--incidents <which>', 'none, some, or a JSON list')
+        .argParser(readWhich)
+        .default(readWhich('some'), 'some'),
+    )
     .option('--for <duration>', 'how long; until Ctrl-C if not given', readDuration)
     .action(async (options: Options, command: Command) => {
       await simulate(options, deps.findHub(command.optsWithGlobals()), deps);

@@ -18,7 +18,13 @@ afterEach(() => {
 
 /** Runs `simulate` against whatever listens at a port; gives what it ends with. */
 async function simulate(port: number, ...args: string[]): Promise<string> {
-  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  let help = '';
+  const program = new Command().exitOverride().configureOutput({
+    writeErr: () => {},
+    writeOut: (text) => {
+      help += text;
+    },
+  });
   addSimulateCommand(program, {
     findHub: () => ({ url: new URL(`http://127.0.0.1:${port}`), token: 't', ca: null }),
     join,
@@ -35,7 +41,7 @@ async function simulate(port: number, ...args: string[]): Promise<string> {
   });
   return program.parseAsync(['simulate', ...args], { from: 'user' }).then(
     () => 'done',
-    (error: Error) => error.message,
+    (error: Error) => help || error.message,
   );
 }
 
@@ -59,6 +65,12 @@ describe('plumbline simulate', () => {
     const refusing = await listen(403, '{"code":"forbidden","detail":"an author may not add sites"}');
     expect(await simulate(refusing, '--sites', '40')).toBe('1: an author may not add sites [forbidden]');
     expect(await simulate(await listen(200, '<html>'))).toMatch(/^1: .*\[bad-answer\]$/);
+  });
+
+  it('shows its standards as they are written', async () => {
+    expect(await simulate(1, '--help')).toMatch(
+      /--interval .*\(default: 10s\)[\s\S]*--incidents .*\(default: some\)/,
+    );
   });
 
   it('says what its flags take', async () => {

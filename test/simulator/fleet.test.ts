@@ -112,6 +112,28 @@ describe('a fleet', () => {
     expect(hub.received.every(({ report }) => report.kind === 'simulated')).toBe(true);
   });
 
+  it('is described under the names that real hosts use, and is marked as simulated', async () => {
+    const hub = stand();
+    await startFleet(hub, 20);
+    await hub.pass(2_000);
+    for (const { report } of hub.received) {
+      const { provider, ...rest } = report.discovered;
+      expect(Object.keys(rest).sort()).toEqual([
+        'arch',
+        'cpus',
+        'kernel',
+        'os',
+        'os-version',
+        'virtualization',
+      ]);
+      expect(rest).toMatchObject({
+        cpus: String(report.host?.cpu.count),
+        kernel: expect.stringMatching(/-simulated$/),
+      });
+      expect([undefined, 'aws', 'gcp', 'azure']).toContain(provider);
+    }
+  });
+
   it('is the same again for the same seed, and another for another', async () => {
     const observe = async (seed: number) => {
       const hub = stand();
