@@ -10,8 +10,10 @@ export type Fetched = {
   partition: number;
   fromOffset: number;
   messages: FetchedMessage[];
-  /** Where to go on; past `fromOffset` also when everything between was a marker or aborted. */
+  /** Where to go on; past `fromOffset` also when everything between was a marker, aborted or compacted away. */
   nextOffset: number;
+  /** Everything before it is decided: committed or aborted. */
+  stableOffset: number;
   highWatermark: number;
   sizeBytes: number;
 };
@@ -22,6 +24,7 @@ type FetchAnswer = {
     partitions: {
       partition: number;
       highWatermark: string;
+      lastStableOffset: string;
       abortedTransactions?: AbortedTransaction[] | null;
       messages: FetchedMessage[];
     }[];
@@ -98,24 +101,24 @@ export class Reader {
         partitions: partitions.map(({ partition, offset }) => ({
           partition,
           fetchOffset: String(offset),
-          maxBytes: MAX_PARTITION_BYTES,
+          maxBytes: places.length === 1 ? MAX_FETCH_BYTES : MAX_PARTITION_BYTES,
         })),
       })),
     });
     return answer.responses.flatMap(({ topicName, partitions }) =>
-      partitions.flatMap(({ partition, highWatermark, abortedTransactions, messages }) => {
+      partitions.flatMap(({ partition, highWatermark, lastStableOffset, abortedTransactions, messages }) => {
         const asked = places.find((place) => place.topic === topicName && place.partition === partition);
         if (asked === undefined) return [];
         // A broker answers with whole batches: the first may begin before the offset that was asked for.
         const within = messages.filter(({ offset }) => Number(offset) >= asked.offset);
-        const last = within.at(-1);
         return [
           {
             topic: topicName,
             partition,
             fromOffset: asked.offset,
             messages: visible(within, abortedTransactions ?? []),
-            nextOffset: last === undefined ? asked.offset : Number(last.offset) + 1,
+            nextOffset: Math.max(asked.offset, endOf(messages.at(-1))),
+            stableOffset: Number(lastStableOffset),
             highWatermark: Number(highWatermark),
             sizeBytes: within.reduce((sum, { value }) => sum + (value?.byteLength ?? 0), 0),
           },
@@ -145,6 +148,16 @@ export class Reader {
     }));
     return placesOf((await coordinator.offsetFetch({ groupId, topics })).responses);
   }
+}
+
+/** Where the batch of it ends: compaction may have taken the batch's last records, and leaves it its last offset. */
+function endOf(last: FetchedMessage | undefined): number {
+  if (last === undefined) return 0;
+  const { firstOffset, lastOffsetDelta } = last.batchContext ?? {
+    firstOffset: last.offset,
+    lastOffsetDelta: 0,
+  };
+  return Math.max(Number(last.offset), Number(firstOffset) + lastOffsetDelta) + 1;
 }
 
 function grouped<P extends Partition>(partitions: readonly P[]): [string, P[]][] {

@@ -92,7 +92,10 @@ export class KafkaTableView implements TableView {
     throw new Error(`${this.#topic} has no leader`);
   }
 
-  #apply({ messages, fromOffset, nextOffset, highWatermark }: Fetched): void {
+  #apply({ messages, fromOffset, nextOffset: readTo, stableOffset, highWatermark }: Fetched): void {
+    // Asked for alone, a partition answers with whole batches up to its stable offset, or as many as there is room for.
+    // Nothing from it means that compaction has left empty batches only, which the library does not show.
+    const nextOffset = readTo === fromOffset ? Math.max(readTo, stableOffset) : readTo;
     this.#offset = nextOffset;
     const changed = new Set<string>();
     for (const { key, value } of messages) {

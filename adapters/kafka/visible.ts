@@ -5,7 +5,7 @@ export type FetchedMessage = {
   key: Buffer | null;
   value: Buffer | null;
   isControlRecord?: boolean;
-  batchContext?: { producerId: string; inTransaction: boolean };
+  batchContext?: { producerId: string; inTransaction: boolean; firstOffset: string; lastOffsetDelta: number };
 };
 
 export type AbortedTransaction = { producerId: string; firstOffset: string };

@@ -123,6 +123,43 @@ describe('Kafka: what only a broker can do', () => {
       await table.stop();
     }
   });
+
+  test('after compaction has left holes in a batch, a new view is whole, and goes on', async () => {
+    const prefix = randomUUID();
+    const table = await open(prefix);
+    const client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin();
+    await client.connect();
+    try {
+      await compactAtOnce(client, `${prefix}.state`);
+      const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);
+      await table.write(
+        'state',
+        keys.map((key) => entry(key, 'first')),
+      );
+      const others = keys.filter((key) => key !== 'k25');
+      // The later batch loses all its records.
+      for (const text of ['second', 'third'])
+        await table.write(
+          'state',
+          others.map((key) => entry(key, text)),
+        );
+      await table.write(
+        'state',
+        others.map((key) => entry(key, null)),
+      );
+      await until('the broker has compacted', async () => {
+        await table.write('state', [entry('tick', String(performance.now()))]);
+        return (await countRecords(prefix)) < 20;
+      });
+      const view = await table.view('state');
+      expect(Object.keys(shown(view)).sort()).toEqual(['k25', 'tick']);
+      await table.write('state', [entry('k25', 'later')]);
+      await untilShown(view, 'k25', 'later');
+    } finally {
+      await client.disconnect();
+      await table.stop();
+    }
+  });
 });
 
 async function compactAtOnce(client: ReturnType<Kafka['admin']>, topic: string): Promise<void> {
