@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../core/ports/clock.ts';
+import { LogError } from '../../core/ports/log.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Calls, Edit, EditResult, Reply, Span } from './protocol.ts';
 
@@ -12,6 +13,14 @@ export class FileError extends Error {
     super(message);
     this.name = 'FileError';
     this.code = code;
+  }
+}
+
+export async function inLogWords<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof FileError ? new LogError(error.code, error.message) : error;
   }
 }
 

@@ -48,7 +48,8 @@ export class Group {
   /** From now on whoever gets the partition begins here. */
   moveForward(claim: Claim, offset: number): void {
     claim.committed = Math.max(claim.committed, offset);
-    this.#positions.set(claimKey(claim.topic, claim.partition), claim.committed);
+    const key = claimKey(claim.topic, claim.partition);
+    this.#positions.set(key, Math.max(claim.committed, this.#positions.get(key) ?? 0));
   }
 
   #divide(): void {

@@ -9,7 +9,7 @@ import {
   type TopicName,
 } from '../../core/ports/log.ts';
 import type { Logger } from '../../core/ports/logger.ts';
-import { FileError, type LogFile } from './file.ts';
+import { inLogWords, type LogFile } from './file.ts';
 import { Group } from './group.ts';
 import { Heads } from './heads.ts';
 import { pack } from './packed.ts';
@@ -117,13 +117,5 @@ export class SqliteLog implements Log {
 
   #mustBeStarted(): void {
     if (this.#state !== 'started') throw new LogError('closed', `the log is ${this.#state}`);
-  }
-}
-
-async function inLogWords<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw error instanceof FileError ? new LogError(error.code, error.message) : error;
   }
 }

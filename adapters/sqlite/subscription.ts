@@ -5,7 +5,7 @@ import {
   type SubscribeOptions,
   type Subscription,
 } from '../../core/ports/log.ts';
-import type { LogFile } from './file.ts';
+import { inLogWords, type LogFile } from './file.ts';
 import { type Claim, claimKey, type Group, type Member } from './group.ts';
 import type { Heads } from './heads.ts';
 import { unpack } from './packed.ts';
@@ -24,7 +24,8 @@ export class SqliteSubscription implements Subscription, Member {
   readonly #group: Group;
   readonly #forget: () => void;
   #outstanding: Outstanding | null = null;
-  #reading = false;
+  /** Reading or committing. */
+  #busy = false;
   #skipped = 0;
   #turn = 0;
   #closed = false;
@@ -57,10 +58,10 @@ export class SqliteSubscription implements Subscription, Member {
 
   async next(signal?: AbortSignal): Promise<LogBatch | null> {
     if (this.#closed) throw new LogError('closed', 'the subscription is closed');
-    if (this.#outstanding !== null || this.#reading) {
+    if (this.#outstanding !== null || this.#busy) {
       throw new Error('next() before the last batch was committed');
     }
-    this.#reading = true;
+    this.#busy = true;
     try {
       const deadline = performance.now() + this.#options.maxWaitMs;
       while (!this.#closed && signal?.aborted !== true) {
@@ -73,18 +74,20 @@ export class SqliteSubscription implements Subscription, Member {
       }
       return null;
     } finally {
-      this.#reading = false;
+      this.#busy = false;
     }
   }
 
   async #take(): Promise<LogBatch | null> {
     const ready = this.#readyClaims();
     if (ready.length === 0) return null;
-    const found = await this.#file.call('read', {
-      from: ready.map(({ topic, partition, position }) => ({ topic, partition, offset: position })),
-      maxRecords: this.#options.maxRecords,
-      maxBytes: MAX_BATCH_BYTES,
-    });
+    const found = await inLogWords(
+      this.#file.call('read', {
+        from: ready.map(({ topic, partition, position }) => ({ topic, partition, offset: position })),
+        maxRecords: this.#options.maxRecords,
+        maxBytes: MAX_BATCH_BYTES,
+      }),
+    );
     const records: LogRecord[] = [];
     const ends = new Map<Claim, number>();
     unpack(found.packed).forEach(({ key, value }, i) => {
@@ -151,9 +154,18 @@ export class SqliteSubscription implements Subscription, Member {
       for (const [claim] of kept) claim.position = claim.committed;
       return { ok: false, code: 'fenced' };
     }
-    for (const [claim, offset] of ends) this.#group.moveForward(claim, offset);
     const places = ends.map(([{ topic, partition }, offset]) => ({ topic, partition, offset }));
-    await this.#file.edit({ kind: 'commit', group: this.#group.name, places });
+    this.#busy = true;
+    try {
+      await inLogWords(this.#file.edit({ kind: 'commit', group: this.#group.name, places }));
+    } catch (error) {
+      for (const [claim] of ends) claim.position = claim.committed;
+      throw error;
+    } finally {
+      this.#busy = false;
+    }
+    // One that moved while the disk was waited for is read again by its new reader.
+    for (const [claim, offset] of ends) this.#group.moveForward(claim, offset);
     return { ok: true };
   }
 

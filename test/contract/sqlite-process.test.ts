@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqlite } from '../../adapters/sqlite/open.ts';
-import type { Log } from '../../core/ports/log.ts';
+import { type Log, LogError } from '../../core/ports/log.ts';
 import { NODE, ROOT, type Running, run, until } from '../parts/process.ts';
 import { nextBatch, readAll, record, records, staysSilent, subscribe, textOf } from './log-world.ts';
 import { silentLogger } from './silent-logger.ts';
@@ -120,6 +121,28 @@ describe('SQLite: its file', () => {
     for (const some of Map.groupBy(read, ({ key }) => key).values()) {
       expect(new Set(some.map(({ partition }) => partition)).size).toBe(1);
     }
+  });
+
+  test('a commit that the disk refuses says so in the words of the log, and its batch comes again', async () => {
+    await (await openLog()).stop();
+    // As a full disk would: no position can be stored until there is a command.
+    const file = new DatabaseSync(join(dir, 'log.sqlite'));
+    file.exec(`CREATE TRIGGER full BEFORE INSERT ON position
+      WHEN NEW.offset > 0 AND NOT EXISTS (SELECT 1 FROM log_commands)
+      BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`);
+    file.close();
+    const log = await openLog();
+    await log.append('reports', records(20));
+    const subscription = await subscribe(log);
+    const batch = await nextBatch(subscription);
+    const refused = await subscription.commit(batch).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(LogError);
+    expect(refused).toMatchObject({ code: 'unavailable', message: expect.stringContaining('full') });
+    expect(await subscription.lag()).toBe(20);
+    await log.append('commands', [record('a', 'there is room again')]);
+    const again = await readAll(subscription, 20);
+    expect(again.map(textOf).sort()).toEqual(records(20).map(textOf).sort());
+    expect(await subscription.caughtUp()).toBe(true);
   });
 });
 
