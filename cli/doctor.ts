@@ -83,8 +83,16 @@ function diagnosisLines(diagnosis: Diagnosis, { paint, format }: CommandRun): st
     '',
     ...renderTable(ledger, [total, ...sites.slice(0, format === 'wide' ? undefined : 20)], true),
     '',
-    diagnosis.healthy ? paint('32', 'All is well.') : paint('31', 'Something is wrong: see above.'),
+    verdict(diagnosis, paint),
   ];
+}
+
+function verdict({ healthy, checks }: Diagnosis, paint: CommandRun['paint']): string {
+  if (!healthy) return paint('31', 'Something is wrong: see above.');
+  const warnings = checks.filter(({ status }) => status === 'warning').map(({ name }) => name);
+  if (warnings.length === 0) return paint('32', 'All is well.');
+  const count = warnings.length === 1 ? '1 warning' : `${warnings.length} warnings`;
+  return paint('33', `No failure, ${count}: ${warnings.join(', ')}.`);
 }
 
 type Sums = Diagnosis['sites'][number];

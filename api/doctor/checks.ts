@@ -96,7 +96,7 @@ export async function quarantineCheck(store: Store, nowMs: number): Promise<Chec
     name: 'quarantine',
     status: 'warning',
     detail: `${records} records were refused in the last hour: ${named(rows.map((row) => `${row.site}: ${row.reason} × ${row.records}`))}`,
-    remedy: 'see why in the view plumbline.arrivals (status quarantined: reason, detail)',
+    remedy: 'see why with `plumbline get events` (report.quarantined and report.conflict)',
   };
 }
 
