@@ -18,6 +18,19 @@ export type Held = { boot: string; seq: number };
 const MAX_RANGES = 20;
 
 /**
+ * Puts boots whose time is not known among those in the order they happened: each before the first of a higher count.
+ * The others stay as they are, since a site may have begun its count anew.
+ */
+export function placed(ordered: readonly BootRecord[], untimed: readonly BootRecord[]): BootRecord[] {
+  const boots = [...ordered];
+  for (const one of untimed) {
+    const at = boots.findIndex(({ boot }) => boot > one.boot);
+    boots.splice(at < 0 ? boots.length : at, 0, one);
+  }
+  return boots;
+}
+
+/**
  * Where every report of a site is. Boots come in the order they happened. Each number is counted once, in the first that
  * applies of: stored, quarantined, dropped at the site (a gap), still held there, missing.
  */

@@ -1,6 +1,6 @@
 import type { Ledger } from '../../core/model/view.ts';
 import type { Store } from '../../core/ports/store.ts';
-import { type BootRecord, type Held, reconcile } from './ledger.ts';
+import { type BootRecord, type Held, placed, reconcile } from './ledger.ts';
 import type { Range } from './ranges.ts';
 
 type BootRow = {
@@ -42,7 +42,8 @@ const STORED = `
 const BATCH = 100;
 
 type Known = { last: number; count: number; stored: Range[]; quarantined: Range[]; dropped: Range[] };
-type SiteRecord = { boots: Map<string, Known>; held: Held | null };
+/** The first `timed` boots are in the order they happened; of the others only gaps or refused records tell. */
+type SiteRecord = { boots: Map<string, Known>; timed: number; held: Held | null };
 
 /** The ledgers of these sites, or of all that ever reported when none is named. */
 export async function readLedgers(store: Store, sites: readonly string[]): Promise<Map<string, Ledger>> {
@@ -67,9 +68,9 @@ export async function readLedgers(store: Store, sites: readonly string[]): Promi
   }
   await readStored(store, records);
   const ledgers = new Map<string, Ledger>();
-  for (const [site, { boots: known, held }] of records) {
-    const ordered: BootRecord[] = [...known].map(([boot, record]) => ({ boot, ...record }));
-    ledgers.set(site, reconcile(site, ordered, held));
+  for (const [site, { boots: known, timed, held }] of records) {
+    const all: BootRecord[] = [...known].map(([boot, record]) => ({ boot, ...record }));
+    ledgers.set(site, reconcile(site, placed(all.slice(0, timed), all.slice(timed)), held));
   }
   return ledgers;
 }
@@ -86,6 +87,7 @@ function addBoot(record: SiteRecord, row: BootRow): void {
   const known = knownOf(record, row.boot);
   known.count = row.stored;
   known.last = Math.max(known.last, row.seq_max);
+  record.timed = record.boots.size;
   record.held = { boot: row.held_boot, seq: row.held_seq };
 }
 
@@ -108,7 +110,7 @@ async function readStored(store: Store, records: ReadonlyMap<string, SiteRecord>
 }
 
 function recordOf(records: Map<string, SiteRecord>, site: string): SiteRecord {
-  const known = records.get(site) ?? { boots: new Map(), held: null };
+  const known = records.get(site) ?? { boots: new Map(), timed: 0, held: null };
   records.set(site, known);
   return known;
 }

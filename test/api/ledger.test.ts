@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type BootRecord, reconcile } from '../../api/doctor/ledger.ts';
+import { type BootRecord, placed, reconcile } from '../../api/doctor/ledger.ts';
 import { merged, type Range, sizeOf, without } from '../../api/doctor/ranges.ts';
 
 const range = fc
@@ -66,5 +66,24 @@ describe('the ledger', () => {
     expect(ledger).toMatchObject({ stored: 50, missing: 51 });
     expect(ledger.missingRanges).toHaveLength(20);
     expect(ledger.missingRanges[0]).toBe('00000001-0a1b2c3d #1');
+  });
+
+  test('a boot that only gaps tell of comes where its count says, so that its holes are not called pending', () => {
+    const boot = (name: string, last: number, part: Partial<BootRecord> = {}): BootRecord => ({
+      boot: name,
+      last,
+      stored: [],
+      quarantined: [],
+      dropped: [],
+      ...part,
+    });
+    const second = boot('00000002-0a1b2c3d', 3, { stored: [{ from: 1, to: 3 }] });
+    const anew = boot('00000001-ffffffff', 1, { stored: [{ from: 1, to: 1 }] });
+    const first = boot('00000001-0a1b2c3d', 5, { dropped: [{ from: 4, to: 5 }] });
+    const third = boot('00000003-0a1b2c3d', 1, { dropped: [{ from: 1, to: 1 }] });
+    const boots = placed([second, anew], [third, first]);
+    expect(boots).toEqual([first, second, anew, third]);
+    const ledger = reconcile('site', boots, { boot: second.boot, seq: 3 });
+    expect(ledger).toMatchObject({ sent: 10, stored: 4, gaps: 3, missing: 3, pending: 0 });
   });
 });
