@@ -17,16 +17,17 @@ export function toleranceMs(intervalMs: number, offlineToleranceMs?: number): nu
 }
 
 /**
- * Judges by receive time only. A site that never reported has no state and is judged from when it was registered,
- * as `registeredAtMs`, with the default tolerance of 30 s.
+ * Judges by receive time only. A site that never reported has no state and is judged from when it joined, as
+ * `registeredAtMs`, with the default tolerance of 30 s; null says that nobody has joined it yet, and it is awaited.
  */
 export function freshness(
-  site: { state: SiteState | null; registeredAtMs: number; offlineToleranceMs?: number | undefined },
+  site: { state: SiteState | null; registeredAtMs: number | null; offlineToleranceMs?: number | undefined },
   hearing: Hearing,
   nowMs: number,
 ): Freshness {
   const tolerance = toleranceMs(site.state?.intervalMs ?? 10_000, site.offlineToleranceMs);
   const heardAtMs = site.state?.receivedAtMs ?? site.registeredAtMs;
+  if (heardAtMs === null) return 'unheard';
   if (site.state !== null && nowMs - heardAtMs <= tolerance) return 'heard';
   if (!hearing.caughtUp || nowMs - Math.max(heardAtMs, hearing.sinceMs) <= tolerance) return 'unheard';
   return 'silent';

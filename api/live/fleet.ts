@@ -147,12 +147,8 @@ export class Fleet {
   }
 
   #freshness(site: Site, state: SiteState | null, hearing: Hearing, nowMs: number): Freshness {
-    const { offlineToleranceMs } = site.spec;
-    return freshness(
-      { state, registeredAtMs: site.metadata.createdAtMs, offlineToleranceMs },
-      hearing,
-      nowMs,
-    );
+    const { join, offlineToleranceMs } = site.spec;
+    return freshness({ state, registeredAtMs: join?.joinedAtMs ?? null, offlineToleranceMs }, hearing, nowMs);
   }
 
   #removeGone(touched: Set<string>): string[] {

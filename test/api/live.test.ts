@@ -119,6 +119,8 @@ describe('the live view', () => {
     door.hearing.caughtUp = true;
     await follower.until(inbox, ({ sites }) => sites.get('a-1')?.freshness === 'silent');
     expect(follower.sites.get('a-1')?.reason).toMatch(/^silent since 20/);
+    // Nobody has joined it yet: awaited, and nobody's fault.
+    expect(follower.sites.get('a-2')).toMatchObject({ freshness: 'unheard', reason: 'has not joined yet' });
   });
 
   test('sends a viewer only what its filter selects, through labels that change', async () => {
