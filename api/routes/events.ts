@@ -4,7 +4,7 @@ import { SiteId } from '../../core/model/site.ts';
 import { EventPage } from '../../core/model/view.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
-import { answers, badCursor } from './answers.ts';
+import { answers, badCursor, noVirtualSite } from './answers.ts';
 import { DEFAULT_LIMIT, fromCursor, PageQuery, toCursor } from './paging.ts';
 import type { RouteParts } from './parts.ts';
 
@@ -33,7 +33,7 @@ const SQL = `
     AND ({severity:String} = '' OR severity = {severity:String})
   ORDER BY at DESC, id DESC LIMIT {limit:UInt32}`;
 
-export function eventsRoute(app: App, { store }: Pick<RouteParts, 'store'>): void {
+export function eventsRoute(app: App, { store, directory }: Pick<RouteParts, 'store' | 'directory'>): void {
   app.route({
     method: 'GET',
     url: '/api/v1/events',
@@ -52,6 +52,9 @@ export function eventsRoute(app: App, { store }: Pick<RouteParts, 'store'>): voi
         severity,
         limit: limit + 1,
       });
+      // What happened to one that was deleted since can be read on.
+      const isKnown = virtualSite === '' || items.length > 0 || directory().virtualSites.has(virtualSite);
+      if (!isKnown && cursor === undefined) return sendProblem(reply, noVirtualSite(virtualSite));
       const isMore = items.length > limit;
       if (isMore) items.pop();
       const last = items.at(-1);

@@ -10,8 +10,8 @@ import { answers } from './answers.ts';
 import type { RouteParts } from './parts.ts';
 
 const Proof = Type.Union([
-  Type.Object({ code: Type.String({ maxLength: 256 }) }, { additionalProperties: false }),
-  Type.Object({ token: Type.String({ maxLength: 512 }) }, { additionalProperties: false }),
+  Type.Object({ code: Type.String({ minLength: 1, maxLength: 256 }) }, { additionalProperties: false }),
+  Type.Object({ token: Type.String({ minLength: 1, maxLength: 512 }) }, { additionalProperties: false }),
 ]);
 
 type Parts = Pick<RouteParts, 'signIn' | 'attempts' | 'clock' | 'secure'>;

@@ -6,7 +6,7 @@ import { problem } from '../../core/problem.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
 import { readFilter } from '../live/filter.ts';
-import { answers, badCursor } from './answers.ts';
+import { answers, badCursor, noVirtualSite } from './answers.ts';
 import { PageQuery, pageOf } from './paging.ts';
 import type { RouteParts } from './parts.ts';
 
@@ -21,7 +21,7 @@ const Query = Type.Object(
 );
 
 /** The registered sites, in order of their ids. */
-export function sitesRoute(app: App, { fleet }: Pick<RouteParts, 'fleet'>): void {
+export function sitesRoute(app: App, { fleet, directory }: Pick<RouteParts, 'fleet' | 'directory'>): void {
   app.route({
     method: 'GET',
     url: '/api/v1/sites',
@@ -34,6 +34,8 @@ export function sitesRoute(app: App, { fleet }: Pick<RouteParts, 'fleet'>): void
           reply,
           problem('invalid-selector', read.detail, [{ pointer: '/selector', detail: read.detail }]),
         );
+      if (virtualSite !== undefined && !directory().virtualSites.has(virtualSite))
+        return sendProblem(reply, noVirtualSite(virtualSite));
       const current = fleet();
       current.refresh();
       const page = pageOf(current.ids(), { cursor, limit }, (id) => {

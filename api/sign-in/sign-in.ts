@@ -93,7 +93,7 @@ export class SignIn {
   }
 
   #holder(token: string): Pick<Session, 'by' | 'role' | 'token'> | null {
-    if (token.length > MAX_TOKEN_CHARACTERS) return null;
+    if (token === '' || token.length > MAX_TOKEN_CHARACTERS) return null;
     const hash = tokenHash(token);
     if (sameSecret(hash, this.#adminTokenHash)) return { by: 'admin', role: 'admin', token: null };
     const known = this.#directory().tokenByHash(hash);

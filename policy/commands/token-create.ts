@@ -2,10 +2,18 @@ import { API_VERSION, type Command } from '../../core/model/resource.ts';
 import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
 
+/** What the audit calls the administrator's own token, and the hub itself. */
+const RESERVED: ReadonlySet<string> = new Set(['admin', 'control']);
+
 type Creation = Extract<Command['do'], { verb: 'token.create' }>;
 
 /** Lets a person or program in. A token is never changed, only deleted, so that a name in the audit means one secret. */
 export function createToken(command: Creation, asked: Asked, registered: Registered): Outcome {
+  if (RESERVED.has(command.name))
+    return refuse(
+      'bad-request',
+      `${command.name} is a name of the hub's own, by which the audit would not tell who did it; choose another name`,
+    );
   if (registered.token(command.name) !== undefined)
     return refuse(
       'already-exists',

@@ -1,5 +1,8 @@
+import { createSecretKey } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ACCESS } from '../../api/http/access.ts';
+import { SessionCookies } from '../../api/sign-in/session-cookie.ts';
+import { SignIn, tokenHash } from '../../api/sign-in/sign-in.ts';
 import { ROLES } from '../../core/model/resource.ts';
 import { ADMIN_TOKEN, type Door, fieldOf, openDoor } from './door.ts';
 
@@ -252,3 +255,15 @@ function tokenIn(body: unknown): string {
   const token = fieldOf(body, 'token');
   return JSON.parse(Buffer.from(token.slice('plj1.'.length), 'base64url').toString()).secret;
 }
+
+test('an empty token signs nobody in, not even where the administrator’s token is empty', () => {
+  const signIn = new SignIn({
+    cookies: new SessionCookies(createSecretKey(Buffer.alloc(32))),
+    directory: () => {
+      throw new Error('no token of the directory is empty');
+    },
+    adminTokenHash: tokenHash(''),
+    clock: { nowMs: () => 0, monoMs: () => 0 },
+  });
+  expect(signIn.withToken('')).toBeNull();
+});

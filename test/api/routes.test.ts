@@ -130,7 +130,9 @@ describe('the routes, over what a site reported', () => {
     const ledger = diagnosis.checks.find(({ name }) => name === 'ledger');
     expect(ledger).toMatchObject({ status: 'failed' });
     expect(ledger?.detail).toContain('jp-tokyo-1');
-    expect(diagnosis.checks.find(({ name }) => name === 'quarantine')?.detail).toContain('clock');
+    const quarantine = diagnosis.checks.find(({ name }) => name === 'quarantine');
+    expect(quarantine).toMatchObject({ status: 'warning', detail: expect.stringContaining('clock') });
+    expect(quarantine?.remedy).toContain('`plumbline get events`');
     const { sent, stored, quarantined, pending, gaps, missing } = diagnosis.totals;
     expect(sent).toBe(stored + quarantined + pending + gaps + missing);
     expect(diagnosis.checks.every(({ status, remedy }) => status === 'ok' || remedy !== undefined)).toBe(
@@ -275,6 +277,11 @@ describe('a request that is not right', () => {
     ['GET', '/api/v1/events?cursor=W10', {}, 400, 'bad-request', '/cursor'],
     ['GET', '/api/v1/events?kind=nothing', {}, 400, 'bad-request', '/kind'],
     ['GET', '/api/v1/sites/nobody', {}, 404, 'not-found', ''],
+    ['GET', '/api/v1/sites?virtualSite=nobody', {}, 404, 'not-found', ''],
+    ['GET', '/api/v1/events?virtualSite=nobody', {}, 404, 'not-found', ''],
+    ['POST', '/api/v1/tokens', { body: { name: 'admin', role: 'viewer' } }, 400, 'bad-request', ''],
+    ['POST', '/api/v1/tokens', { body: { name: 'control', role: 'admin' } }, 400, 'bad-request', ''],
+    ['POST', '/api/v1/session', { body: { token: '' } }, 400, 'bad-request', '/token'],
     ['GET', '/api/v1/virtual-sites/nobody/history', {}, 404, 'not-found', ''],
     ['DELETE', '/api/v1/sites/nobody', {}, 404, 'not-found', ''],
     ['DELETE', '/api/v1/policies/VirtualSite/nobody', {}, 404, 'not-found', ''],
