@@ -22,7 +22,8 @@ const virtualSite = (name: string, env: string, atMs: number): VirtualSite => ({
   apiVersion: 'plumbline.io/v1',
   kind: 'VirtualSite',
   metadata: metadata(name, atMs),
-  spec: { selector: `env=${env}` },
+  // The empty one selects every site.
+  spec: { selector: env === '' ? '' : `env=${env}` },
 });
 const states = new Map();
 
@@ -98,7 +99,8 @@ class History {
     const desired: string[] = [];
     for (const { metadata: group, spec } of this.#virtualSites.values())
       for (const { metadata: member, spec: given } of this.#sites.values())
-        if (spec.selector === `env=${given.labels.env}`) desired.push(`${group.name}/${member.name}`);
+        if (spec.selector === '' || spec.selector === `env=${given.labels.env}`)
+          desired.push(`${group.name}/${member.name}`);
     const rows = [...this.#table.values()].filter((row) => row.to_at > row.from_at);
     const open = rows.filter(({ to_at }) => to_at === OPEN_END_MS);
     expect(open.map((row) => `${row.virtual_site}/${row.site}`).sort()).toEqual(desired.sort());
@@ -134,7 +136,7 @@ describe('membership', () => {
     const step: fc.Arbitrary<Step> = fc.oneof(
       fc.record({ what: fc.constant('label' as const), name, env }),
       fc.record({ what: fc.constant('remove' as const), name }),
-      fc.record({ what: fc.constant('select' as const), name, env }),
+      fc.record({ what: fc.constant('select' as const), name, env: fc.oneof(env, fc.constant('')) }),
       fc.record({ what: fc.constant('delete' as const), name }),
       fc.record({ what: fc.constant('restart' as const) }),
     );
