@@ -73,7 +73,8 @@ export class Upgrades {
     else
       this.#viewers.handleUpgrade(request, socket, head, (viewer) => {
         socket.off('error', ignore);
-        this.#live.take(viewer);
+        const { authorization, cookie } = request.headers;
+        this.#live.take(viewer, () => this.#signIn.principal({ authorization, cookie }) !== null);
       });
   }
 

@@ -4,13 +4,15 @@ import { type HubView, type LiveMessage, LiveRequest } from '../../core/model/vi
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Metrics } from '../../core/ports/metrics.ts';
 import { Audience } from './audience.ts';
-import { readFilter } from './filter.ts';
+import { type Filter, readFilter } from './filter.ts';
 import type { Fleet } from './fleet.ts';
-import { CLOSE_SLOW, Viewer } from './viewer.ts';
+import { CLOSE_SIGNED_OUT, CLOSE_SLOW, Viewer } from './viewer.ts';
 
 const TICK_MS = 250;
 /** One viewer is sent this much a second at most on the average: larger deltas come less often. */
 const BYTES_PER_MS = 1000;
+/** How often it is looked whether viewers are still signed in. */
+const RECHECK_MS = 1000;
 const MAX_VIEWERS = 500;
 const MAX_AUDIENCES = 200;
 const validator = Compile(LiveRequest);
@@ -22,12 +24,14 @@ export class Live {
   readonly #fleet: Fleet;
   readonly #hub: () => HubView;
   readonly #logger: Logger;
-  readonly #viewers = new Set<Viewer>();
+  /** Each with whether it is still signed in. */
+  readonly #viewers = new Map<Viewer, () => boolean>();
   readonly #audiences = new Map<string, Audience>();
   #changed = new Set<string>();
   #removed = new Set<string>();
   #virtualSites = false;
   #shownHub = '';
+  #recheckedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #stopWatching: () => void;
   readonly #countViewers: (value: number) => void;
@@ -55,9 +59,9 @@ export class Live {
   }
 
   /** Takes a connection that has been signed in. It is sent nothing until it subscribes. */
-  take(socket: WebSocket): void {
+  take(socket: WebSocket, isSignedIn: () => boolean): void {
     const viewer = new Viewer(socket);
-    this.#viewers.add(viewer);
+    this.#viewers.set(viewer, isSignedIn);
     this.#countViewers(this.#viewers.size);
     socket.on('message', (data, isBinary) => this.#subscribe(viewer, data, isBinary));
     socket.on('error', (error) => this.#logger.debug({ err: error }, 'live.socket.failed'));
@@ -68,10 +72,15 @@ export class Live {
   stop(): void {
     clearTimeout(this.#timer);
     this.#stopWatching();
-    for (const { socket } of this.#viewers) socket.close(1001, 'the hub stops');
+    for (const { socket } of this.#viewers.keys()) socket.close(1001, 'the hub stops');
   }
 
   #subscribe(viewer: Viewer, data: RawData, isBinary: boolean): void {
+    if (!this.#viewers.has(viewer)) return;
+    if (viewer.isBehind) {
+      this.#endSlow(viewer);
+      return;
+    }
     const request = isBinary ? null : parse(data.toString());
     if (!validator.Check(request)) {
       refuse(viewer, 'bad-request', USAGE);
@@ -82,9 +91,15 @@ export class Live {
       refuse(viewer, 'invalid-selector', read.detail);
       return;
     }
+    viewer.wanted = read.filter;
+    if (!viewer.isDue(this.#hub().nowMs)) return;
     this.#flush();
+    this.#join(viewer, read.filter);
+  }
+
+  #join(viewer: Viewer, filter: Filter): void {
+    viewer.wanted = null;
     this.#leaveAudience(viewer);
-    const { filter } = read;
     const known = this.#audiences.get(filter.key);
     if (known === undefined && this.#audiences.size >= MAX_AUDIENCES) {
       refuse(
@@ -112,23 +127,39 @@ export class Live {
     const { audience } = viewer;
     viewer.audience = null;
     if (audience === null) return;
-    for (const other of this.#viewers) if (other.audience === audience) return;
+    for (const other of this.#viewers.keys()) if (other.audience === audience) return;
     this.#audiences.delete(audience.filter.key);
   }
 
   #tick(): void {
-    const largest = this.#flush();
     const hub = this.#hub();
-    for (const viewer of this.#viewers) {
-      if (viewer.tend(hub)) continue;
-      this.#countSlow();
-      this.#logger.info({ unsentBytes: viewer.socket.bufferedAmount }, 'live.viewer.slow');
-      // What it has not read stands before this in its way; ws ends the connection by itself after 30 s.
-      viewer.socket.close(CLOSE_SLOW, 'slow');
-      this.#leave(viewer);
+    this.#endSignedOut(hub.nowMs);
+    const largest = this.#flush();
+    for (const viewer of this.#viewers.keys()) {
+      if (!viewer.tend(hub)) this.#endSlow(viewer);
+      else if (viewer.wanted !== null && !viewer.isBehind && viewer.isDue(hub.nowMs))
+        this.#join(viewer, viewer.wanted);
     }
     if (this.#viewers.size === 0) return;
     this.#timer = setTimeout(() => this.#tick(), Math.max(TICK_MS, largest / BYTES_PER_MS));
+  }
+
+  #endSlow(viewer: Viewer): void {
+    this.#countSlow();
+    this.#logger.info({ unsentBytes: viewer.socket.bufferedAmount }, 'live.viewer.slow');
+    // What it has not read stands before this in its way; ws ends the connection by itself after 30 s.
+    viewer.socket.close(CLOSE_SLOW, 'slow');
+    this.#leave(viewer);
+  }
+
+  #endSignedOut(nowMs: number): void {
+    if (nowMs >= this.#recheckedAtMs && nowMs - this.#recheckedAtMs < RECHECK_MS) return;
+    this.#recheckedAtMs = nowMs;
+    for (const [viewer, isSignedIn] of this.#viewers) {
+      if (isSignedIn()) continue;
+      viewer.socket.close(CLOSE_SIGNED_OUT, 'sign in again');
+      this.#leave(viewer);
+    }
   }
 
   /** Brings every audience to the fleet's present; gives the size of the largest delta. */
@@ -146,7 +177,7 @@ export class Live {
       const step = audience.step(changed, removed, virtualSites);
       const text = step === null ? '' : audience.delta(from, step.changed, step.removed, hub);
       largest = Math.max(largest, text.length);
-      for (const viewer of this.#viewers) {
+      for (const viewer of this.#viewers.keys()) {
         if (viewer.audience !== audience) continue;
         if (step !== null) viewer.offer(step, text, hub);
         else if (hubChanged) viewer.pulse(hub);

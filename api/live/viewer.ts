@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import type { HubView } from '../../core/model/view.ts';
 import type { Audience } from './audience.ts';
+import type { Filter } from './filter.ts';
 
 /** Above this much unsent, a viewer gets no more until it has caught up; what changes meanwhile comes as one delta. */
 export const BEHIND_BYTES = 256 * 1024;
@@ -10,6 +11,10 @@ const PROGRESS_BYTES = 64 * 1024;
 const PULSE_EVERY_MS = 5_000;
 /** Close code for a viewer that does not keep up. */
 export const CLOSE_SLOW = 4408;
+/** Close code for a viewer whose session or token is no longer good. */
+export const CLOSE_SIGNED_OUT = 4401;
+/** A snapshot costs the most of all messages: a viewer gets one in this time at most. */
+const SNAPSHOT_EVERY_MS = 1_000;
 
 /** What a viewer needs of its WebSocket. */
 export type ViewerSocket = Pick<WebSocket, 'bufferedAmount' | 'send' | 'close'>;
@@ -18,10 +23,13 @@ export type ViewerSocket = Pick<WebSocket, 'bufferedAmount' | 'send' | 'close'>;
 export class Viewer {
   readonly socket: ViewerSocket;
   audience: Audience | null = null;
+  /** The filter it asked for last, while it waits for the time of its next snapshot. */
+  wanted: Filter | null = null;
   #version = 0;
   #changed = new Set<string>();
   #removed = new Set<string>();
   #sentAtMs = 0;
+  #joinedAtMs = Number.NEGATIVE_INFINITY;
   #mark: { atMs: number; unsent: number } | null = null;
 
   constructor(socket: ViewerSocket) {
@@ -31,10 +39,16 @@ export class Viewer {
   /** Begins anew with a snapshot of an audience. */
   join(audience: Audience, hub: HubView): void {
     this.audience = audience;
+    this.#joinedAtMs = hub.nowMs;
     this.#version = audience.version;
     this.#changed.clear();
     this.#removed.clear();
     this.#send(audience.snapshot(hub), hub.nowMs);
+  }
+
+  /** Whether it may have a snapshot now; a clock that was set back lets it. */
+  isDue(nowMs: number): boolean {
+    return nowMs < this.#joinedAtMs || nowMs - this.#joinedAtMs >= SNAPSHOT_EVERY_MS;
   }
 
   /** A version that this viewer hasn't got yet; `text` is for those who have the version before it. */
@@ -45,7 +59,7 @@ export class Viewer {
   ): void {
     const { audience } = this;
     if (audience === null) return;
-    if (!this.#isBehind() && this.#version === audience.version - 1) {
+    if (!this.isBehind && this.#version === audience.version - 1) {
       this.#version = audience.version;
       this.#send(text, hub.nowMs);
       return;
@@ -56,7 +70,7 @@ export class Viewer {
 
   /** Once a tick: what was held back, a pulse when all is quiet, or the end of one that does not read. False when ended. */
   tend(hub: HubView): boolean {
-    if (this.#isBehind()) return this.#isMoving(hub.nowMs);
+    if (this.isBehind) return this.#isMoving(hub.nowMs);
     this.#mark = null;
     const { audience } = this;
     if (audience === null) return true;
@@ -71,11 +85,11 @@ export class Viewer {
   }
 
   pulse(hub: HubView): void {
-    if (this.audience !== null && !this.#isBehind())
+    if (this.audience !== null && !this.isBehind)
       this.#send(this.audience.pulse(this.#version, hub), hub.nowMs);
   }
 
-  #isBehind(): boolean {
+  get isBehind(): boolean {
     return this.socket.bufferedAmount > BEHIND_BYTES;
   }
 

@@ -8,7 +8,7 @@ import { BEHIND_BYTES, Viewer } from '../../api/live/viewer.ts';
 import { LiveMessage, type SiteView } from '../../core/model/view.ts';
 import { until } from '../parts/process.ts';
 import { siteState } from '../policy/control-parts.ts';
-import { ADMIN_TOKEN, closeOf, type Door, type Inbox, openDoor, quiet, refusalOf } from './door.ts';
+import { ADMIN_TOKEN, closeOf, type Door, fieldOf, type Inbox, openDoor, quiet, refusalOf } from './door.ts';
 
 const shape = Compile(LiveMessage);
 
@@ -161,6 +161,36 @@ describe('the live view', () => {
       codes.push(message.type === 'error' ? message.code : message.type);
     }
     expect(codes).toEqual(['bad-request', 'invalid-selector', 'bad-request', 'bad-request', 'snapshot']);
+  });
+
+  test('ends with the token or the session that it was opened with', async () => {
+    const made = await door.call('POST', '/api/v1/tokens', { body: { name: 'passing', role: 'viewer' } });
+    const withToken = door.live({ authorization: `Bearer ${fieldOf(made.body, 'token')}` });
+    const signedIn = await door.call('POST', '/api/v1/session', {
+      token: null,
+      body: { token: ADMIN_TOKEN },
+    });
+    const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const withCookie = door.live({ cookie, origin: door.url });
+    const closed = [closeOf(withToken.socket), closeOf(withCookie.socket)];
+    for (const { socket, inbox } of [withToken, withCookie]) {
+      socket.once('open', () => socket.send(subscribe()));
+      await inbox.next(({ type }) => type === 'snapshot');
+    }
+    await door.call('DELETE', '/api/v1/tokens/passing');
+    await door.call('DELETE', '/api/v1/session', { token: null, headers: { cookie, origin: door.url } });
+    for (const one of closed) expect((await one).code).toBe(4401);
+  });
+
+  test('gives a viewer one snapshot a second, of the filter it asked for last', async () => {
+    const { socket, inbox } = door.live();
+    socket.once('open', () => {
+      for (let i = 0; i < 50; i++) socket.send(subscribe({ selector: `env=none-${i}` }));
+      socket.send(subscribe({ selector: 'env in (test)' }));
+    });
+    const follower = new Follower();
+    await follower.until(inbox, ({ sites }) => sites.has('a-2'));
+    expect(inbox.all.filter(({ type }) => type === 'snapshot')).toHaveLength(2);
   });
 
   test('is for those who signed in, on the hub’s own page', async () => {
