@@ -15,6 +15,7 @@ export class KafkaTableView implements TableView {
   readonly #kafka: KafkaOptions;
   readonly #topic: string;
   readonly #reader: Reader;
+  readonly #forget: () => void;
   readonly #stopping = new AbortController();
   readonly #entries = new Map<string, Uint8Array>();
   readonly #listeners = new Set<(keys: readonly string[]) => void>();
@@ -24,7 +25,8 @@ export class KafkaTableView implements TableView {
   #offset = 0;
   #running: Promise<void> | null = null;
 
-  constructor(kafka: KafkaOptions, topic: string) {
+  constructor(kafka: KafkaOptions, topic: string, forget: () => void) {
+    this.#forget = forget;
     this.#kafka = kafka;
     this.#topic = topic;
     this.#reader = new Reader(kafka, [topic]);
@@ -55,6 +57,7 @@ export class KafkaTableView implements TableView {
 
   async close(): Promise<void> {
     this.#stopping.abort();
+    this.#forget();
     this.#listeners.clear();
     await this.#reader.reset();
     await this.#running;

@@ -37,7 +37,9 @@ export class KafkaTable implements Table {
   async view(table: TableName): Promise<TableView> {
     this.#mustBeStarted();
     const { kafka } = this.#options;
-    const view = new KafkaTableView(kafka, topicName(kafka.prefix, table));
+    const view: KafkaTableView = new KafkaTableView(kafka, topicName(kafka.prefix, table), () =>
+      this.#views.delete(view),
+    );
     this.#views.add(view);
     await view.open();
     return view;
