@@ -10,7 +10,7 @@ const TRANSACTION_TIMEOUT_MS = 20_000;
 
 /**
  * What a broker answers to the end of a transaction that it is aborting already, for a newer owner or because its time was
- * up; the second in the state PrepareEpochFence, which it holds impossible.
+ * up; the second in the state PrepareEpochFence, which it holds impossible. Before its time can be up it is a newer owner.
  */
 const ENDED_BY_OTHER = ['CONCURRENT_TRANSACTIONS', 'UNKNOWN'];
 
@@ -74,6 +74,7 @@ export class KafkaOwner implements TableOwner {
       value: value === null ? null : asBuffer(value),
       partition: 0,
     }));
+    const beganMs = performance.now();
     let isEnding = false;
     let transaction: Transaction | null = null;
     try {
@@ -84,7 +85,7 @@ export class KafkaOwner implements TableOwner {
       isEnding = true;
       await transaction.commit();
     } catch (error) {
-      this.#over = this.#wordsFor(error, isEnding);
+      this.#over = this.#wordsFor(error, isEnding && performance.now() - beganMs < TRANSACTION_TIMEOUT_MS);
       // What is left open would hold up readers until it times out.
       if (transaction?.isActive() === true) await transaction.abort().catch(() => {});
       await this.#producer.disconnect().catch(() => {});
@@ -92,8 +93,9 @@ export class KafkaOwner implements TableOwner {
     }
   }
 
-  #wordsFor(error: unknown, isEnding: boolean): TableError {
-    const isEndedByOther = isEnding && failureTypes(error).some((type) => ENDED_BY_OTHER.includes(type));
+  #wordsFor(error: unknown, isEndingInTime: boolean): TableError {
+    const isEndedByOther =
+      isEndingInTime && failureTypes(error).some((type) => ENDED_BY_OTHER.includes(type));
     if (isEndedByOther || isFenced(error))
       return new TableError('fenced', `the role ${this.role} has a newer owner`);
     if (isTooLarge(error)) return new TableError('too-large', messageOf(error));
