@@ -90,7 +90,7 @@ const SETTINGS = {
     default: '',
     about: 'Kafka brokers for log and tables; SQLite in the data directory when empty.',
   },
-  kafkaPrefix: { kind: 'text', default: 'plumbline.', about: 'What the names of Kafka topics begin with.' },
+  kafkaPrefix: { kind: 'text', default: 'plumbline', about: 'What the names of Kafka topics begin with.' },
   kafkaReplication: {
     kind: 'count',
     default: '1',
