@@ -98,7 +98,7 @@ export class Upgrades {
     else
       this.#sites.handleUpgrade(request, socket, head, (channel) => {
         socket.off('error', ignore);
-        this.#gateway.take(site, channel, socket);
+        this.#gateway.take(site, channel, socket, request.socket.remoteAddress ?? '');
       });
   }
 }

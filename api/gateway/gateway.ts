@@ -15,6 +15,8 @@ import type { ChannelEvents } from './channel-events.ts';
 const MAX_CHANNELS = 20_000;
 /** Connections that have not yet proved who they are. */
 const MAX_UNPROVEN = 1000;
+/** And those of one address, behind which there may be many sites. */
+const MAX_UNPROVEN_AN_ADDRESS = 256;
 const MAX_CHANNELS_A_SITE = 4;
 const BEAT_EVERY_MS = 15_000;
 
@@ -44,7 +46,8 @@ export class Gateway implements ChannelHost {
   readonly clock: Clock;
   readonly budget: InFlightBudget;
   readonly #parts: GatewayParts;
-  readonly #unproven = new Set<Channel>();
+  /** Oldest first, each with its address and its socket. */
+  readonly #unproven = new Map<Channel, { address: string; socket: WebSocket }>();
   /** Oldest first. */
   readonly #channels = new Map<string, Set<Channel>>();
   readonly #stopWatching: () => void;
@@ -70,12 +73,16 @@ export class Gateway implements ChannelHost {
 
   /** Whether it takes no further connection; the caller refuses it then. */
   get isFull(): boolean {
-    return this.#unproven.size >= MAX_UNPROVEN || this.#size >= MAX_CHANNELS;
+    return this.#size >= MAX_CHANNELS;
   }
 
-  take(site: string, socket: WebSocket, raw: Duplex): void {
+  /** Who has proved nothing yet gives way to who comes, so that nobody can keep the fleet out by opening connections. */
+  take(site: string, socket: WebSocket, raw: Duplex, address: string): void {
+    const ofAddress = [...this.#unproven].filter(([, unproven]) => unproven.address === address);
+    if (ofAddress.length >= MAX_UNPROVEN_AN_ADDRESS) this.#drop(ofAddress[0]?.[0]);
+    else if (this.#unproven.size >= MAX_UNPROVEN) this.#drop(this.#unproven.keys().next().value);
     const channel = new Channel(site, socket, raw, this);
-    this.#unproven.add(channel);
+    this.#unproven.set(channel, { address, socket });
     socket.once('close', () => this.#forget(channel));
   }
 
@@ -165,6 +172,14 @@ export class Gateway implements ChannelHost {
     for (const channels of this.#channels.values()) for (const channel of channels) channel.beat();
   }
 
+  #drop(oldest: Channel | undefined): void {
+    if (oldest === undefined) return;
+    const socket = this.#unproven.get(oldest)?.socket;
+    oldest.close(CLOSE.overloaded, 'too many connections have proved nothing yet; try again');
+    // It may not linger until the other side agrees.
+    socket?.terminate();
+  }
+
   #forget(channel: Channel): void {
     this.#unproven.delete(channel);
     const channels = this.#channels.get(channel.site);
@@ -174,7 +189,7 @@ export class Gateway implements ChannelHost {
   }
 
   *#all(): IterableIterator<Channel> {
-    yield* [...this.#unproven];
+    yield* [...this.#unproven.keys()];
     for (const channels of [...this.#channels.values()]) yield* [...channels];
   }
 }

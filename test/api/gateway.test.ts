@@ -83,6 +83,23 @@ describe('the gateway', () => {
     expect((await closed).code).toBe(CLOSE.unauthorized);
   });
 
+  test('drops the oldest of an address that opens too many and proves nothing, so that newcomers get in', async () => {
+    const key = await door.joined('newcomer');
+    const idle = [];
+    for (let i = 0; i < 257; i++) {
+      const socket = door.channel('newcomer');
+      const closed = closeOf(socket);
+      await inboxOf(socket).next();
+      idle.push({ socket, closed });
+    }
+    expect([CLOSE.overloaded, 1006]).toContain((await idle[0]?.closed)?.code);
+    const { socket } = await door.proven('newcomer', key);
+    expect(socket.readyState).toBe(socket.OPEN);
+    expect([CLOSE.overloaded, 1006]).toContain((await idle[1]?.closed)?.code);
+    expect(idle.filter((one) => one.socket.readyState === one.socket.OPEN)).toHaveLength(255);
+    for (const one of idle) one.socket.terminate();
+  });
+
   test('takes at most 4 kB from one that has proved nothing', async () => {
     const socket = door.channel('orderly');
     const closed = closeOf(socket);
