@@ -64,7 +64,7 @@ export function ensureSpans(database: DatabaseSync, wanted: number): Span[] {
   const spans: Span[] = [];
   for (const topic of TOPICS) {
     const rows = database
-      .prepare('SELECT partition, low, next FROM span WHERE topic = ? ORDER BY 1')
+      .prepare('SELECT partition, low, next, bytes FROM span WHERE topic = ? ORDER BY 1')
       .all(topic);
     for (const row of rows) {
       spans.push({
@@ -72,6 +72,7 @@ export function ensureSpans(database: DatabaseSync, wanted: number): Span[] {
         partition: integer(row.partition),
         low: integer(row.low),
         next: integer(row.next),
+        bytes: integer(row.bytes),
       });
     }
   }

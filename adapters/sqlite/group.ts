@@ -45,6 +45,15 @@ export class Group {
     this.#divide();
   }
 
+  /** Where it begins in what it has no position of yet. */
+  unknown(topics: readonly TopicName[]): Place[] {
+    return [...this.#heads.spans()]
+      .filter(
+        ({ topic, partition }) => topics.includes(topic) && !this.#positions.has(claimKey(topic, partition)),
+      )
+      .map(({ topic, partition, low }) => ({ topic, partition, offset: low }));
+  }
+
   /** From now on whoever gets the partition begins here. */
   moveForward(claim: Claim, offset: number): void {
     claim.committed = Math.max(claim.committed, offset);

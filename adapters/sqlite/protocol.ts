@@ -8,7 +8,8 @@ import type { Packed } from './packed.ts';
  */
 
 export type Place = { topic: TopicName; partition: number; offset: number };
-export type Span = { topic: TopicName; partition: number; low: number; next: number };
+/** `bytes` are those of its values when the file was opened. */
+export type Span = { topic: TopicName; partition: number; low: number; next: number; bytes: number };
 
 export type Edit =
   | { kind: 'append'; topic: TopicName; partitions: readonly number[]; packed: Packed }
@@ -41,7 +42,7 @@ export interface Calls {
   load: { ask: { table: TableName }; answer: Packed };
   retain: {
     ask: { nowMs: number; rules: readonly RetentionRule[]; maxBytes: number; maxRecords: number };
-    answer: { lows: Place[]; removed: number };
+    answer: { lows: Place[]; removed: number; heldBytes: number };
   };
   close: { ask: null; answer: null };
 }

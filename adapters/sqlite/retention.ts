@@ -3,7 +3,10 @@ import type { TopicName } from '../../core/ports/log.ts';
 import { integer } from './database.ts';
 import type { Calls, Place } from './protocol.ts';
 
-/** Removes at most `maxRecords`, the oldest first, so that appends can go in between. */
+/**
+ * Removes at most `maxRecords`, the oldest first, so that appends can go in between, and nothing that a group has yet to
+ * read. Says what the topics that share the bound on bytes hold afterwards.
+ */
 export function retain(
   database: DatabaseSync,
   { nowMs, rules, maxBytes, maxRecords }: Calls['retain']['ask'],
@@ -23,17 +26,19 @@ export function retain(
       );
     }
     const bounded = rules.filter((rule) => rule.countsBytes).map((rule) => rule.topic);
-    let surplus = bounded.reduce((sum, topic) => sum + bytesOf(database, topic), 0) - maxBytes;
-    while (surplus > 0 && removed < maxRecords) {
-      const topic = oldestOf(database, bounded);
+    const held = () => bounded.reduce((sum, topic) => sum + bytesOf(database, topic), 0);
+    let candidates = bounded;
+    for (let surplus = held() - maxBytes; surplus > 0 && removed < maxRecords; surplus = held() - maxBytes) {
+      const topic = oldestOf(database, candidates);
       if (topic === null) break;
-      const before = bytesOf(database, topic);
       const few = Math.min(100, maxRecords - removed);
-      removed += removeOldest(database, topic, Number.MAX_SAFE_INTEGER, surplus, few, lows);
-      surplus -= before - bytesOf(database, topic);
+      const some = removeOldest(database, topic, Number.MAX_SAFE_INTEGER, surplus, few, lows);
+      if (some === 0) candidates = candidates.filter((other) => other !== topic);
+      removed += some;
     }
+    const heldBytes = held();
     database.exec('COMMIT');
-    return { lows, removed };
+    return { lows, removed, heldBytes };
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK');
     throw error;
@@ -55,7 +60,14 @@ function oldestOf(database: DatabaseSync, topics: readonly TopicName[]): TopicNa
   return oldest?.topic ?? null;
 }
 
-/** From the oldest on, until one is younger than `beforeMs`, or `surplusBytes` are freed. Adds the new low offsets to `lows`. */
+/** Where the slowest of a topic's groups stands in each partition. A group has a position from its first subscription on. */
+function readUntil(database: DatabaseSync, topic: TopicName): Map<number, number> {
+  const query = 'SELECT partition, min(offset) AS offset FROM position WHERE topic = ? GROUP BY partition';
+  const rows = database.prepare(query).all(topic);
+  return new Map(rows.map((row) => [integer(row.partition), integer(row.offset)]));
+}
+
+/** From the oldest on, until one is unread, younger than `beforeMs`, or `surplusBytes` are freed. Adds the new low offsets to `lows`. */
 function removeOldest(
   database: DatabaseSync,
   topic: TopicName,
@@ -67,13 +79,15 @@ function removeOldest(
   if (maxRecords <= 0) return 0;
   const query = `SELECT id, partition, offset, at_ms, length(value) AS size FROM log_${topic} ORDER BY id LIMIT ?`;
   const spans = new Map<number, { low: number; bytes: number }>();
+  const unread = readUntil(database, topic);
   let removed = 0;
   let lastId = -1;
   let freed = 0;
   for (const row of database.prepare(query).iterate(maxRecords)) {
     if (integer(row.at_ms) >= beforeMs || freed >= surplusBytes) break;
-    const size = integer(row.size);
     const partition = integer(row.partition);
+    if (integer(row.offset) >= (unread.get(partition) ?? Number.MAX_SAFE_INTEGER)) break;
+    const size = integer(row.size);
     const span = spans.get(partition) ?? { low: 0, bytes: 0 };
     spans.set(partition, { low: integer(row.offset) + 1, bytes: span.bytes + size });
     lastId = integer(row.id);

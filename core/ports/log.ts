@@ -15,6 +15,9 @@
  * - `caughtUp` is true when everything that had been appended at the moment of the call was handed out and committed.
  * - A broker that goes away and comes back is not an error of `next`: it gives null until records flow again.
  * - A record over `MAX_RECORD_BYTES` is refused with `too-large` before anything of its call is stored.
+ * - SQLite's retention, by age and by bytes, takes nothing that a group which has ever subscribed to the topic has yet to
+ *   commit. Where the bound on bytes leaves no room then, `append` is refused with `unavailable`, so that sites keep their
+ *   reports. Kafka's retention is the broker's own, goes by age, and waits for nobody.
  * - A position that retention has overtaken continues at the oldest record that is left, and the batch says how many
  *   records were `skipped`, so that the loss is seen.
  * - An embedded log belongs to one process: `start` rejects with `locked` where another has it, naming the place.

@@ -73,6 +73,7 @@ logContract('Kafka', async () => {
   return {
     log,
     partitions: options.partitions,
+    keepsUnread: false,
     expire: () => expire(`${prefix}.reports`),
     close: () => log.stop(),
   };

@@ -12,7 +12,9 @@ export type LogWorld = {
   readonly log: Log;
   /** How many partitions each topic was asked to have. */
   readonly partitions: number;
-  /** Makes everything appended so far go, as retention does. */
+  /** Whether retention waits for the groups. */
+  readonly keepsUnread: boolean;
+  /** Makes everything appended so far go, as retention does; where it waits for the groups, what all of them have read. */
   expire(): Promise<void>;
   close(): Promise<void>;
 };

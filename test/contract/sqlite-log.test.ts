@@ -23,6 +23,7 @@ logContract('SQLite', async () => {
   return {
     log,
     partitions: 4,
+    keepsUnread: true,
     expire: async () => {
       aheadMs += RETENTION_MS + 1;
       await log.retain();

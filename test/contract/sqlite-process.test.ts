@@ -168,10 +168,12 @@ describe('SQLite: what it keeps', () => {
     nowMs += 700_000;
     await log.retain();
     const topics = ['reports', 'commands'] as const;
-    const texts = async (group: string) =>
-      (await nextBatch(await subscribe(log, { group, topics }))).records.map(
-        (one) => `${one.topic} ${textOf(one)}`,
-      );
+    const texts = async (group: string) => {
+      const subscription = await subscribe(log, { group, topics });
+      const batch = await nextBatch(subscription);
+      await subscription.commit(batch);
+      return batch.records.map((one) => `${one.topic} ${textOf(one)}`);
+    };
     expect((await texts('one')).sort()).toEqual(['commands old', 'reports young']);
     nowMs += 7 * 24 * 3_600_000;
     await log.append('reports', [record('a', 'new')]);
@@ -201,5 +203,25 @@ describe('SQLite: what it keeps', () => {
       100,
     );
     expect(after.map((one) => textOf(one).trim())).not.toContain('200');
+  });
+
+  test('what a group has yet to read stays, and appends are refused at the bound until it is read', async () => {
+    const log = await openLog({ partitions: 1, retentionBytes: 100_000, retentionMs: 0 });
+    const subscription = await subscribe(log, { maxRecords: 50 });
+    const kilobyte = (i: number) => ({ key: 'a', value: Buffer.from(`${i}`.padEnd(1000)) });
+    let stored = 0;
+    const refused = await until('an append is refused', async () => {
+      const refusal = await log.append('reports', [kilobyte(stored)]).catch((error: unknown) => error);
+      if (refusal === undefined) stored += 1;
+      return refusal;
+    });
+    expect(refused).toBeInstanceOf(LogError);
+    expect(refused).toMatchObject({ code: 'unavailable', message: expect.stringContaining('100000') });
+    await log.append('commands', [record('a', 'gets through')]);
+    await log.retain();
+    const read = await readAll(subscription, 50);
+    await log.append('reports', [kilobyte(stored)]);
+    read.push(...(await readAll(subscription, stored + 1 - read.length)));
+    expect(read.map((one) => Number(textOf(one)))).toEqual(Array.from({ length: stored + 1 }, (_, i) => i));
   });
 });
