@@ -14,7 +14,7 @@ const SITES = ['ash', 'birch', 'cedar'] as const;
 const seed = Number(process.env.LEDGER_SEED ?? Date.now() % 1_000_000);
 
 /** Kills at arbitrary moments; what is random comes from the printed seed (LEDGER_SEED repeats it). */
-describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 300_000 }, () => {
+describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 400_000 }, () => {
   const random = randomFrom(String(seed));
   const hub = new Hub();
   const collectors: Collector[] = [];
@@ -29,6 +29,13 @@ describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 300_000 }, 
       collectors.push(collector);
       collector.start();
     }
+    const document = {
+      apiVersion: 'plumbline.io/v1',
+      kind: 'VirtualSite',
+      metadata: { name: 'all' },
+      spec: { selector: '' },
+    };
+    expect((await hub.call('PUT', '/api/v1/policies/VirtualSite/all', document)).status).toBeLessThan(300);
   }, 120_000);
 
   afterAll(async () => {
@@ -78,6 +85,20 @@ describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 300_000 }, 
     expect(sites.map(({ boots }) => boots).reduce((sum, boots) => sum + boots)).toBeGreaterThan(SITES.length);
   });
 
+  it('counts the minutes of a virtual site, all of its members in each', async () => {
+    await until(
+      'a minute of the kills is counted',
+      async () => {
+        const { points } = await hub.get<{ points: { members: number }[] }>(
+          '/api/v1/virtual-sites/all/history',
+        );
+        return points.some(({ members }) => members === SITES.length);
+      },
+      150_000,
+      () => hub.output().slice(-3000),
+    );
+  });
+
   it('has each row once, and every rollup equals its recomputation in another language', async () => {
     await hub.halt();
     store = openStore(
@@ -88,7 +109,7 @@ describe(`the ledger over ${ROUNDS} kills, seed ${seed}`, { timeout: 300_000 }, 
     await exportTables(store, exported);
     const verdict = await runToEnd(['python3', `${ROOT}test/e2e/recompute.py`, exported]);
     expect(verdict).toMatch(
-      /^compared \d+ reports, \d+ site minutes, \d+ link minutes, \d+ boots: all equal$/m,
+      /^compared \d+ reports, \d+ site minutes, \d+ link minutes, \d+ boots, [1-9]\d* minutes of a virtual site: all equal$/m,
     );
   });
 });

@@ -102,8 +102,24 @@ for (site, boot), members in boots.items():
 stored_newest = {r["site"]: (r["boot"], int(r["seq"])) for r in rows("site_current")}
 check("newest reports", sorted(stored_newest.items()), sorted(newest.items()))
 
+sites = {site for site, _ in minutes}
+for got in rows("virtual_site_minute"):
+    minute = int(got["minute_ms"])
+    shown = []
+    for site in sites:
+        members = minutes.get((site, minute))
+        if members:
+            shown.append(int(max(members, key=lambda member: (member[0]["boot"], member[0]["seq"]))[1]["shown"]))
+    check(f"minute {minute} members", got["members"], len(sites))
+    check(f"minute {minute} green", got["green"], sum(score > 75 for score in shown))
+    check(f"minute {minute} orange", got["orange"], sum(40 <= score <= 75 for score in shown))
+    check(f"minute {minute} red", got["red"], sum(score < 40 for score in shown))
+    check(f"minute {minute} unknown", got["unknown"], len(sites) - len(shown))
+    check(f"minute {minute} score_min", got["score_min"], min(shown, default=None))
+counted = len(rows("virtual_site_minute"))
+
 if problems:
     print(f"{len(problems)} differences")
     print("\n".join(problems[:40]))
     sys.exit(1)
-print(f"compared {len(reports)} reports, {len(minutes)} site minutes, {len(links)} link minutes, {len(boots)} boots: all equal")
+print(f"compared {len(reports)} reports, {len(minutes)} site minutes, {len(links)} link minutes, {len(boots)} boots, {counted} minutes of a virtual site: all equal")
