@@ -20,6 +20,8 @@ const MAX_WAIT_MS = 1000;
 /** An insert of one row costs as much as hundreds of rows do, so that a log is read at most this often. */
 const PACE_MS = 2000;
 const LAG_EVERY_MS = 5000;
+/** A batch that is longer in hand waits for something that is away, and what came with it is not known to anybody yet. */
+const STUCK_AFTER_MS = 5000;
 
 export type AggregatorOptions = {
   log: Log;
@@ -43,8 +45,8 @@ export interface Aggregator {
   /** Whether everything that had been appended is in the store. */
   caughtUp(): Promise<boolean>;
   /**
-   * Whether at most one batch is waiting: the state of every site is then as new as what it sent a moment ago. Nothing at
-   * all waiting would be too much to ask, since in a busy fleet there always is something.
+   * Whether at most one batch is waiting and the one in hand gets on: the state of every site is then as new as what it
+   * sent a moment ago. Nothing at all waiting would be too much to ask, since in a busy fleet there always is something.
    */
   keepsUp(): Promise<boolean>;
 }
@@ -72,6 +74,8 @@ class ReportAggregator implements Aggregator {
   #loop: Promise<void> = Promise.resolve();
   /** Before the first batch a lag of nothing may only mean that no partition is this subscription's yet. */
   #hasTaken = false;
+  /** When the batch in hand was taken, by the monotonic clock; null between batches. */
+  #takenAtMonoMs: number | null = null;
 
   constructor(options: AggregatorOptions) {
     this.#options = options;
@@ -114,9 +118,14 @@ class ReportAggregator implements Aggregator {
 
   async keepsUp(): Promise<boolean> {
     const subscription = this.#parts?.subscription;
-    if (subscription === undefined) return false;
+    if (subscription === undefined || this.#isStuck()) return false;
     if (await subscription.caughtUp()) return true;
     return this.#hasTaken && (await subscription.lag()) <= MAX_RECORDS;
+  }
+
+  #isStuck(): boolean {
+    const takenAtMs = this.#takenAtMonoMs;
+    return takenAtMs !== null && this.#options.clock.monoMs() - takenAtMs > STUCK_AFTER_MS;
   }
 
   #subscribe(): Promise<Subscription> {
@@ -140,7 +149,9 @@ class ReportAggregator implements Aggregator {
         await this.#showLag(parts.subscription);
       }
       if (batch === null) continue;
+      this.#takenAtMonoMs = beganMs;
       await this.#take(batch, parts, beganMs);
+      this.#takenAtMonoMs = null;
       const isFull = batch.records.length >= MAX_RECORDS;
       if (!isFull) await pause(beganMs + this.#paceMs - clock.monoMs(), signal);
     }

@@ -10,7 +10,7 @@ import { openSqlite } from '../../adapters/sqlite/open.ts';
 import { type Aggregator, createAggregator } from '../../aggregator/aggregator.ts';
 import type { Report } from '../../core/model/report.ts';
 import { SiteState } from '../../core/model/site-state.ts';
-import { systemClock } from '../../core/ports/clock.ts';
+import { type Clock, systemClock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { type Store, StoreError } from '../../core/ports/store.ts';
 import type { Table } from '../../core/ports/table.ts';
@@ -65,7 +65,7 @@ afterEach(async () => {
   await table.stop();
 });
 
-async function aggregate(over: Partial<{ store: Store }> = {}) {
+async function aggregate(over: Partial<{ store: Store; clock: Clock }> = {}) {
   const metrics = createMetrics();
   const aggregator = createAggregator({
     log,
@@ -160,6 +160,35 @@ test('an insert that fails is done again, and nothing is committed before', asyn
   expect(await aggregator.caughtUp()).toBe(false);
   await until('caught up', () => aggregator.caughtUp());
   expect(failures).toBe(-1);
+  expect(await stored()).toHaveLength(2);
+});
+
+test('a batch that can not be stored is not kept up with for long', async () => {
+  let isAway = false;
+  let tries = 0;
+  let waitedMs = 0;
+  const insert: Store['insert'] = async (name, some) => {
+    tries++;
+    if (isAway) throw new StoreError('unavailable', 'away');
+    await store.insert(name, some);
+  };
+  const query: Store['query'] = (sql, params, lane) => store.query(sql, params, lane);
+  const { aggregator } = await aggregate({
+    store: { start: async () => {}, stop: async () => {}, derive: store.derive.bind(store), insert, query },
+    clock: { ...systemClock, monoMs: () => systemClock.monoMs() + waitedMs },
+  });
+  await log.append('reports', [said('a-1', 1)]);
+  await until('caught up', () => aggregator.caughtUp());
+  isAway = true;
+  tries = 0;
+  await log.append('reports', [said('a-1', 2)]);
+  await until('a try', async () => tries > 0);
+  expect(await aggregator.keepsUp()).toBe(true);
+  waitedMs = 60_000;
+  expect(await aggregator.keepsUp()).toBe(false);
+  isAway = false;
+  await until('keeping up', () => aggregator.keepsUp());
+  await until('caught up', () => aggregator.caughtUp());
   expect(await stored()).toHaveLength(2);
 });
 
