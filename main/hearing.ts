@@ -5,18 +5,16 @@ import { isOutage } from './lasting.ts';
 const LOOK_EVERY_MS = 1000;
 
 /**
- * Since when this hub hears its sites: from the first moment after its start at which its aggregator had read all but
- * a batch of what was waiting. Asked once a second, so that everybody who judges freshness reads one answer.
+ * Since when this hub hears its sites: from the moment at which its aggregator had read all but a batch of what was
+ * waiting, after its start or after it had fallen behind. Asked once a second, so that everybody who judges freshness reads one answer.
  */
 export function openHearing(clock: Clock, keepsUp: () => Promise<boolean>) {
   let hearing: Hearing = { sinceMs: clock.nowMs(), caughtUp: false };
   let timer: NodeJS.Timeout | undefined;
-  let everCaughtUp = false;
   const look = async () => {
     const now = await keepsUp().catch(whileAway);
-    if (now && !everCaughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
+    if (now && !hearing.caughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
     else hearing = { sinceMs: hearing.sinceMs, caughtUp: now };
-    everCaughtUp ||= now;
     timer = setTimeout(look, LOOK_EVERY_MS).unref();
   };
   return {

@@ -1,0 +1,30 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Clock } from '../../core/ports/clock.ts';
+import { StoreError } from '../../core/ports/store.ts';
+import { openHearing } from '../../main/hearing.ts';
+
+const clock: Clock = { nowMs: () => Date.now(), monoMs: () => Date.now() };
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 0 });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('begins anew each time the aggregator has caught up again', async () => {
+  let keepsUp: () => Promise<boolean> = async () => false;
+  const hearing = openHearing(clock, () => keepsUp());
+  await hearing.start();
+  expect(hearing.now().caughtUp).toBe(false);
+  keepsUp = async () => true;
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(hearing.now()).toEqual({ sinceMs: 1_000, caughtUp: true });
+  keepsUp = () => Promise.reject(new StoreError('unavailable', 'away'));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(hearing.now().caughtUp).toBe(false);
+  keepsUp = async () => true;
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(hearing.now()).toEqual({ sinceMs: 63_000, caughtUp: true });
+  await hearing.stop();
+});
