@@ -150,7 +150,7 @@ describe(`bad reports and frames, seed ${seed}`, { timeout: 60_000 }, () => {
     expect(check?.detail).toMatch(
       new RegExp(`^${WRONG.length} records were refused in the last hour: .*: \\w+ × 1`),
     );
-    expect(check?.remedy).toContain('plumbline.arrivals');
+    expect(check?.remedy).toContain('plumbline get events');
     expect(healthy).toBe(true);
   });
 
