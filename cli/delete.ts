@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { Applied } from '../core/model/view.ts';
 import { beginRun, type CommandContext } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
+import { removeEach } from './removal.ts';
 
 /** Where each kind is deleted, by the names it goes by. */
 const PATHS: Record<string, string> = {
@@ -15,16 +15,11 @@ const PATHS: Record<string, string> = {
 export function addDeleteCommand(program: Command, context: CommandContext): void {
   program
     .command('delete')
-    .description('delete a resource, as VirtualSite/prod')
+    .description('delete resources, as VirtualSite/prod; of several, each is tried')
     .argument('<kind/name...>', 'what to delete')
     .action(async (names: string[], _options: object, command: Command) => {
-      const run = beginRun(command, context);
-      const paths = names.map((name) => [name, pathOf(name)] as const);
-      const hub = run.hub();
-      for (const [name, path] of paths) {
-        const answer = await hub.send('DELETE', path, Applied);
-        run.print(answer, () => [`${name} ${answer.effect}`]);
-      }
+      const removals = names.map((name) => ({ name, path: pathOf(name) }));
+      await removeEach(beginRun(command, context), removals);
     });
 }
 

@@ -101,7 +101,12 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
         ),
     });
     if (!result.ok) deps.fail(result.code === 'unreachable' ? 3 : 1, `${result.detail} [${result.code}]`);
-    else out.write(`${describe(result.stats)}\n`);
+    else {
+      out.write(`${describe(result.stats)}\n`);
+      err.write(
+        'The sites stay registered. `plumbline site remove -l simulated --yes` removes all simulated ones.\n',
+      );
+    }
   } finally {
     invitations.close();
   }
