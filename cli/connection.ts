@@ -32,7 +32,7 @@ export function findConnection(
   if (text === undefined)
     throw new Refusal(
       EXIT.unreachable,
-      `No hub is known: none was started with the data directory ${env.dataDir}. Start one with \`plumbline up\`, or name one with --url or PLUMBLINE_URL.`,
+      `No hub is running with the data directory ${env.dataDir}. Start one with \`plumbline up\`, or name one with --url or PLUMBLINE_URL.`,
     );
   const url = readUrl(text);
   const isLocal = (local !== undefined && readUrl(local).origin === url.origin) || isLoopback(url.hostname);

@@ -159,6 +159,9 @@ export function unreachable(url: URL, error: unknown): Refusal {
 /** A refusal of the hub as one line and its faults below it; when the hub can't work now, that is as good as away. */
 function refusalOf(status: number, value: unknown, { url }: Connection): Refusal {
   const code = status === 503 || status === 502 || status === 504 ? EXIT.unreachable : EXIT.violations;
+  // Node's HTTP server says this itself, before anything of the hub could write a problem.
+  if (status === 431)
+    return new Refusal(code, 'The request is too long for the hub; give a shorter selector or name.');
   if (!problemBody.Check(value))
     return new Refusal(
       code,
@@ -169,7 +172,8 @@ function refusalOf(status: number, value: unknown, { url }: Connection): Refusal
   const more = (value.errors ?? []).filter(({ detail }) => !said.includes(detail));
   const lines = more.map(({ pointer, detail }) => `\n  ${pointer || '/'}: ${detail}`);
   const text = said.charAt(0).toUpperCase() + said.slice(1);
-  return new Refusal(code, `${text}${hint} [${value.code}]${lines.join('')}`);
+  const sentence = hint !== '' && !/[.!?]$/.test(text) ? `${text}.` : text;
+  return new Refusal(code, `${sentence}${hint} [${value.code}]${lines.join('')}`);
 }
 
 function parseJson(text: string): unknown {

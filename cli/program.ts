@@ -16,6 +16,7 @@ import { addValidateCommand } from './validate.ts';
 import { addWatchCommand } from './watch.ts';
 
 export type ProgramOptions = {
+  version: string;
   env: CliEnvironment;
   out: NodeJS.WritableStream;
   err: NodeJS.WritableStream;
@@ -27,7 +28,8 @@ export type ProgramOptions = {
 };
 
 /** The commands that talk to a hub. Whoever makes the process adds those that are roles, then calls `runProgram`. */
-export function buildProgram({ env, out, err, input, clock, untilStopped }: ProgramOptions): Command {
+export function buildProgram(options: ProgramOptions): Command {
+  const { version, env, out, err, input, clock, untilStopped } = options;
   const context: CommandContext = {
     env,
     terminal: {
@@ -40,6 +42,7 @@ export function buildProgram({ env, out, err, input, clock, untilStopped }: Prog
   };
   const program = new Command('plumbline')
     .description("Carries a fleet's telemetry up and its policy down one pipeline.")
+    .version(version, '-V, --version', 'print the version')
     .option('--url <url>', "the hub's address (PLUMBLINE_URL); on its machine it is found by itself")
     .option('--token <token>', 'a token (PLUMBLINE_TOKEN); on its machine admin.token is used')
     .option('--ca <file>', "the hub's CA certificate, PEM (PLUMBLINE_CA)")

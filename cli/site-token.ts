@@ -6,7 +6,9 @@ import { printInvitation } from './invitation.ts';
 export function addSiteTokenCommand(site: Command, context: CommandContext): void {
   site
     .command('token')
-    .description('print a new command that joins a registered site; the one before is void')
+    .description(
+      "print a new command that joins a registered site; the one before and the site's present key are void at once",
+    )
     .argument('<name>', "the site's name")
     .action(async (name: string, _options: object, command: Command) => {
       const run = beginRun(command, context);

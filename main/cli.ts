@@ -23,7 +23,7 @@ export async function runCli(argv: readonly string[], addRoles: (program: Comman
     color: colourWanted(),
   };
   const { stdout: out, stderr: err } = process;
-  const program = buildProgram({ env, out, err, untilStopped });
+  const program = buildProgram({ version, env, out, err, untilStopped });
   addRoles(program);
   addSimulateCommand(program, {
     findHub: (flags) => findConnection(flags, env),

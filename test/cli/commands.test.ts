@@ -351,6 +351,10 @@ describe('an answer that is no good', () => {
   });
 });
 
+test('--version is the version alone', async () => {
+  expect(await cli('--version')).toEqual({ code: 0, out: '0.1.0-test\n', err: '' });
+});
+
 test('help says what there is, and ends well', async () => {
   const { code, out } = await cli('--help');
   expect(code).toBe(0);

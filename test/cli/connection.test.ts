@@ -55,6 +55,21 @@ test("this machine's admin token is never sent to another hub", () => {
   expect(findConnection({ url: 'https://elsewhere.example', token: 't' }, env(dataDir)).ca).toBeNull();
 });
 
+test('a token that is not known, and a selector too long for a request, are told in sentences', async () => {
+  const hub = await hubWithSites();
+  const get = (token: string, ...more: string[]) =>
+    runCli(['get', 'sites', ...more], { env: { url: hub.url, token, dataDir: hubFiles({}) } });
+  expect(await get('wrong')).toMatchObject({
+    code: 1,
+    err: 'The token is not known. Give a valid token with --token or PLUMBLINE_TOKEN. [unauthorized]\n',
+  });
+  const long = `env in (${Array.from({ length: 4000 }, (_, i) => `value-${i}`).join(',')})`;
+  expect(await get(TOKEN, '-l', long)).toMatchObject({
+    code: 1,
+    err: 'The request is too long for the hub; give a shorter selector or name.\n',
+  });
+});
+
 test.each([
   ['no hub is known', {}, {}, 3],
   ['an address that is none', { url: 'hub.example' }, {}, 2],

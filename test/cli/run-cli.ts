@@ -53,6 +53,7 @@ export function startCli(argv: readonly string[], { env, input, size, nowMs }: C
   if (size === undefined) keys.end(input ?? '');
   const abort = new AbortController();
   const program = buildProgram({
+    version: '0.1.0-test',
     env: { color: false, ...env },
     out,
     err,
