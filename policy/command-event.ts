@@ -64,12 +64,9 @@ function accepted(command: Command, effect: CommandResult['spec']['effect']): To
     case 'delete':
       return tell(REMOVED[wanted.kind], `${wanted.kind} ${wanted.name} was deleted`);
     case 'site.add':
-      return tell(
-        'site.added',
-        effect === 'created'
-          ? `site ${wanted.site} was registered`
-          : `site ${wanted.site} got a new invitation; the key it had is worthless from now on`,
-      );
+      return effect === 'created'
+        ? tell('site.added', `site ${wanted.site} was registered`)
+        : tell('site.invited', `a new invitation for site ${wanted.site}; the key it had is void`);
     case 'site.label':
       return tell('site.labelled', `site ${wanted.site} is now labelled ${labelText(wanted.labels)}`);
     case 'site.join':

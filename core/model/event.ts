@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 
 export const EVENT_KINDS = [
   'site.added',
+  'site.invited',
   'site.joined',
   'site.removed',
   'site.labelled',

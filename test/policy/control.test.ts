@@ -124,6 +124,21 @@ describe('joining', () => {
     expect(await parts.events('site.joined')).toHaveLength(1);
   });
 
+  it('is open again by a new invitation, which is told as one', async () => {
+    await parts.control();
+    await parts.ask(newSite('tokyo'));
+    await parts.ask(newSite('tokyo', {}, { renew: true }));
+    const [invited] = await until('the event', async () => {
+      const events = await parts.events('site.invited');
+      return events.length > 0 && events;
+    });
+    expect(invited).toMatchObject({
+      site: 'tokyo',
+      message: 'a new invitation for site tokyo; the key it had is void',
+    });
+    expect(await parts.events('site.added')).toHaveLength(1);
+  });
+
   it('is too late after the invitation expired', async () => {
     await parts.control();
     await parts.ask(newSite('tokyo'));
