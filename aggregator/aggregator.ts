@@ -11,14 +11,13 @@ import { createFigures, type Figures } from './figures.ts';
 import { lookUp } from './known.ts';
 import { createMemory, type Memory } from './memory.ts';
 import { emptyOutcome, type Outcome } from './outcome.ts';
+import { createPace, type Pace } from './pace.ts';
 import { admit, conclude, PIECE_RECORDS } from './pipeline.ts';
 import { createRegistry, type Registry } from './registry.ts';
 import { pause, untilDone } from './retry.ts';
 
 const MAX_RECORDS = 3000;
 const MAX_WAIT_MS = 1000;
-/** An insert of one row costs as much as hundreds of rows do, so that a log is read at most this often. */
-const PACE_MS = 2000;
 const LAG_EVERY_MS = 5000;
 /** A batch that is longer in hand waits for something that is away, and what came with it is not known to anybody yet. */
 const STUCK_AFTER_MS = 5000;
@@ -34,8 +33,8 @@ export type AggregatorOptions = {
   /** A report may be this much older than its receipt. */
   spoolMaxAgeMs: number;
   weights?: Weights;
-  /** Least time from one batch to the next, unless it was a full one. */
-  paceMs?: number;
+  /** Least time from one batch to the next, unless it was a full one; by what the sites say if left out. */
+  pace?: Pace;
 };
 
 export interface Aggregator {
@@ -67,7 +66,7 @@ export function createAggregator(options: AggregatorOptions): Aggregator {
 class ReportAggregator implements Aggregator {
   readonly #options: AggregatorOptions;
   readonly #weights: Weights;
-  readonly #paceMs: number;
+  readonly #pace: Pace;
   readonly #figures: Figures;
   readonly #stopping = new AbortController();
   #parts: Parts | null = null;
@@ -80,7 +79,7 @@ class ReportAggregator implements Aggregator {
   constructor(options: AggregatorOptions) {
     this.#options = options;
     this.#weights = options.weights ?? DEFAULT_WEIGHTS;
-    this.#paceMs = options.paceMs ?? PACE_MS;
+    this.#pace = options.pace ?? createPace();
     this.#figures = createFigures(options.metrics);
   }
 
@@ -142,7 +141,9 @@ class ReportAggregator implements Aggregator {
     const { signal } = this.#stopping;
     let lagAtMs = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
-      const batch = await parts.subscription.next(signal);
+      const read = await this.#untilDone('read', () => parts.subscription.next(signal));
+      if (read === null) return;
+      const batch = read.value;
       const beganMs = clock.monoMs();
       if (beganMs - lagAtMs >= LAG_EVERY_MS && !signal.aborted) {
         lagAtMs = beganMs;
@@ -150,10 +151,12 @@ class ReportAggregator implements Aggregator {
       }
       if (batch === null) continue;
       this.#takenAtMonoMs = beganMs;
-      await this.#take(batch, parts, beganMs);
+      const outcome = emptyOutcome();
+      await this.#take(batch, parts, outcome, beganMs);
       this.#takenAtMonoMs = null;
+      const paceMs = this.#pace(outcome.reports, beganMs);
       const isFull = batch.records.length >= MAX_RECORDS;
-      if (!isFull) await pause(beganMs + this.#paceMs - clock.monoMs(), signal);
+      if (!isFull) await pause(beganMs + paceMs - clock.monoMs(), signal);
     }
   }
 
@@ -167,10 +170,9 @@ class ReportAggregator implements Aggregator {
   }
 
   /** Commit last: durable, then committed, then told to others. */
-  async #take(batch: LogBatch, parts: Parts, beganMs: number): Promise<void> {
+  async #take(batch: LogBatch, parts: Parts, outcome: Outcome, beganMs: number): Promise<void> {
     const { store, table, clock, logger } = this.#options;
     const { memory } = parts;
-    const outcome = emptyOutcome();
     for (let from = 0; from < batch.records.length; from += PIECE_RECORDS) {
       const piece = batch.records.slice(from, from + PIECE_RECORDS);
       if (!(await this.#work(piece, parts, outcome))) return;
@@ -190,12 +192,12 @@ class ReportAggregator implements Aggregator {
 
   /** False when stopped meanwhile. */
   async #work(records: readonly LogRecord[], parts: Parts, outcome: Outcome): Promise<boolean> {
-    const { store, clock, spoolMaxAgeMs } = this.#options;
+    const { store, spoolMaxAgeMs } = this.#options;
     const { registry, memory } = parts;
     const admitted = admit(records, registry, spoolMaxAgeMs);
     const asked = await this.#untilDone('look up', () => lookUp(store, memory, admitted.authentic));
     if (asked === null) return false;
-    conclude(admitted, asked.value, memory, this.#weights, clock.nowMs(), outcome);
+    conclude(admitted, asked.value, memory, this.#weights, outcome);
     return true;
   }
 

@@ -7,8 +7,8 @@ export type Outcome = {
   reports: ReportRow[];
   gaps: RowOf<'gap'>[];
   events: RowOf<'event'>[];
-  /** Minutes that may have been counted before their row came; they are marked once the rows are durable. */
-  lateMinutes: Set<number>;
+  /** Minutes of the accepted reports; which of them were late shows once the rows are durable. */
+  minutes: Set<number>;
   /** The newest state of each site that moved. */
   states: Map<string, SiteState>;
   refused: Refused[];
@@ -21,7 +21,7 @@ export function emptyOutcome(): Outcome {
     reports: [],
     gaps: [],
     events: [],
-    lateMinutes: new Set(),
+    minutes: new Set(),
     states: new Map(),
     refused: [],
     stored: 0,

@@ -43,7 +43,6 @@ export function conclude(
   known: Known,
   memory: Memory,
   weights: Weights,
-  nowMs: number,
   outcome: Outcome = emptyOutcome(),
 ): Outcome {
   const turnedAway = [...refused];
@@ -55,7 +54,7 @@ export function conclude(
     }
     const judged = judge(accounted.value, weights);
     if (judged.state !== null) memory.of(judged.report.site).state = judged.state;
-    addRows(judged, outcome, nowMs);
+    addRows(judged, outcome);
   }
   outcome.refused.push(...turnedAway);
   const events = new Map(turnedAway.map(refusalEvent).map((event) => [event.id, event]));

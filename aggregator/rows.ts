@@ -1,4 +1,4 @@
-import { isLate, minuteOf, newRanges } from '../core/account.ts';
+import { minuteOf, newRanges } from '../core/account.ts';
 import type { DroppedRange } from '../core/model/report.ts';
 import type { RowOf } from '../core/model/rows.ts';
 import { changeEvents, eventRow, gapEvent } from './events.ts';
@@ -10,12 +10,12 @@ import type { Judged } from './score.ts';
  * Fifth step: what a report adds to the outcome. Only a report that moves its site's state tells events, so that a late
  * or repeated one fires nothing; gaps are written whoever says so.
  */
-export function addRows(judged: Judged, outcome: Outcome, nowMs: number): void {
+export function addRows(judged: Judged, outcome: Outcome): void {
   const { report, record, previous, state } = judged;
   outcome.reports.push(reportRow(judged));
   if (judged.repeated) outcome.repeated++;
   else outcome.stored++;
-  if (isLate(report.ts, Math.max(record.appendedAtMs, nowMs))) outcome.lateMinutes.add(minuteOf(report.ts));
+  outcome.minutes.add(minuteOf(report.ts));
   if (report.dropped.length > 0) {
     const told = state === null ? [] : (previous?.dropped ?? []);
     for (const range of newRanges(report.dropped, told)) {

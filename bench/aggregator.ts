@@ -162,7 +162,7 @@ async function stages(parts: Parts, reports: ReturnType<typeof reportsOf>) {
       );
       const judged = await timed('score', () => accounted.map((one) => judge(one, DEFAULT_WEIGHTS)));
       await timed('rows', () => {
-        for (const one of judged) addRows(one, outcome, 0);
+        for (const one of judged) addRows(one, outcome);
       });
     }
     await timed('encode', () => {

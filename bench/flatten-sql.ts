@@ -18,7 +18,7 @@ const SHAPE = `Tuple(
 
 const bp = (path: string, name: string) => `toInt32(round(r.host.${path} * 10000)) AS ${name}`;
 const each = (path: string) => `arrayMap(link -> link.${path}, r.links)`;
-const us = (name: string) => `arrayMap(link -> toUInt32(link.latency.${name}Ms * 1000), r.links)`;
+const us = (name: string) => `arrayMap(link -> toUInt32(round(link.latency.${name}Ms * 1000)), r.links)`;
 
 /** SELECT that flattens the column `sealed` of a Kafka table. */
 export const FLATTEN = (table: string): string => `SELECT

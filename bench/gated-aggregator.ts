@@ -41,7 +41,7 @@ export async function startAggregator({ log, table, store }: { log: Log; table: 
     logger: silent,
     metrics: createMetrics(),
     spoolMaxAgeMs: DAY_MS,
-    paceMs: 0,
+    pace: () => 0,
   });
   await aggregator.start();
   const catchUp = async () => {

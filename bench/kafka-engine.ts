@@ -88,7 +88,7 @@ async function compareRows(store: Store): Promise<void> {
     `SELECT uniqExact(tuple(site, boot, seq)) AS rows, sum(seq + interval_ms + held_seq + uptime_s + net_rx_bytes + net_tx_bytes) AS totals,
       sum(cpu_bp + memory_bp + swap_bp + disk_bp + pressure_cpu_bp + pressure_io_bp) AS gauges,
       sum(arraySum(link_requests) + arraySum(link_losses) + arraySum(link_errors) + arraySum(link_up)) AS links,
-      intDiv(sum(arraySum(link_p50_us) + arraySum(link_p99_us)), 100000) AS latencies, sum(cityHash64(link_name, kind, lane)) AS names
+      sum(arraySum(link_p50_us) + arraySum(link_p90_us) + arraySum(link_p99_us)) AS latencies, sum(cityHash64(link_name, kind, lane)) AS names
     FROM plumbline.report GROUP BY toUInt32(substring(boot, 1, 8)) % 2`,
   );
   const [one, other] = sums.map((sum) => JSON.stringify(sum));

@@ -117,11 +117,12 @@ async function assume(
   const { table, store, census, clock, logger, metrics, hearing } = options;
   const owner = await table.claim('control');
   const authority = new Authority(owner, registry, onFenced, onUnavailable);
+  let states: SiteStates | null = null;
   try {
     const resources = await table.view('resources');
     for (const key of registry.load(resources.entries())) logger.error({ key }, 'resource.unreadable');
     await resources.close();
-    const states = new SiteStates(await table.view('state'));
+    states = new SiteStates(await table.view('state'));
     const keeper = new MembershipKeeper({
       store,
       backfill: (name, nowMs) => census.backfillVirtualSite(name, nowMs),
@@ -143,6 +144,7 @@ async function assume(
     await watch.begin(clock.nowMs());
     return { authority, states, keeper, watch };
   } catch (error) {
+    await states?.close();
     await authority.release();
     throw error;
   }

@@ -76,7 +76,7 @@ async function aggregate(over: Partial<{ store: Store; clock: Clock }> = {}) {
     logger: silent,
     metrics,
     spoolMaxAgeMs: SPOOL_MAX_AGE_MS,
-    paceMs: 0,
+    pace: () => 0,
     ...over,
   });
   running.push(aggregator);

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { hashOf } from '../../aggregator/authenticate.ts';
+import { insertRows } from '../../aggregator/effects.ts';
 import { identityOf, type Known } from '../../aggregator/known.ts';
 import { createMemory, type Memory } from '../../aggregator/memory.ts';
 import { admit, conclude } from '../../aggregator/pipeline.ts';
@@ -7,6 +8,7 @@ import { createRegistry } from '../../aggregator/registry.ts';
 import { minuteOf } from '../../core/account.ts';
 import type { Report } from '../../core/model/report.ts';
 import type { LogRecord } from '../../core/ports/log.ts';
+import type { Store } from '../../core/ports/store.ts';
 import { DEFAULT_WEIGHTS } from '../../core/score/weights.ts';
 import { link, report } from '../parts/report.ts';
 import { BACKFILL, MASTER, recordOf, SPOOL_MAX_AGE_MS, silent, siteResource, viewOf } from './site.ts';
@@ -22,9 +24,9 @@ beforeEach(() => {
   memory = createMemory(viewOf(), silent);
 });
 
-function take(records: LogRecord[], known: Known = new Map(), nowMs = 0) {
+function take(records: LogRecord[], known: Known = new Map()) {
   const admitted = admit(records, registry, SPOOL_MAX_AGE_MS);
-  return conclude(admitted, known, memory, DEFAULT_WEIGHTS, nowMs);
+  return conclude(admitted, known, memory, DEFAULT_WEIGHTS);
 }
 const live = (part: Partial<Report>, record: Partial<LogRecord> = {}) => recordOf(report(part), record);
 const held = (part: Partial<Report>, record: Partial<LogRecord> = {}) =>
@@ -178,16 +180,28 @@ describe('gaps', () => {
 
 describe('minutes', () => {
   const ts = report().ts;
-  const endOfMinute = minuteOf(ts) + 60_000;
+  const closedMs = minuteOf(ts) + 75_000;
 
-  test('that had closed when their row came are marked, once a batch', () => {
-    const late = { appendedAtMs: endOfMinute + 15_001 };
-    expect([...take([live({ seq: 1 }, late), live({ seq: 1 }, late)]).lateMinutes]).toEqual([minuteOf(ts)]);
-    expect(take([live({ seq: 1 }, { appendedAtMs: endOfMinute + 15_000 })]).lateMinutes.size).toBe(0);
-  });
-
-  test('that closed while the record waited in the log are marked too', () => {
-    expect(take([live({ seq: 1 })], new Map(), endOfMinute + 15_001).lateMinutes.size).toBe(1);
+  test('whose rows are durable only after they closed are marked, once a batch', async () => {
+    const marks = async (storedAtMs: number) => {
+      let nowMs = ts;
+      const marked: unknown[] = [];
+      const store: Store = {
+        start: async () => {},
+        stop: async () => {},
+        derive: async () => {},
+        query: async () => [],
+        async insert(table, rows) {
+          if (table === 'report') nowMs = storedAtMs;
+          if (table === 'dirty_minute') marked.push(...rows);
+        },
+      };
+      const outcome = take([live({ seq: 1 }), live({ seq: 2 })]);
+      await insertRows(outcome, store, { nowMs: () => nowMs, monoMs: () => 0 });
+      return marked;
+    };
+    expect(await marks(closedMs)).toEqual([]);
+    expect(await marks(closedMs + 1)).toEqual([{ minute: minuteOf(ts), marked_at: closedMs + 1 }]);
   });
 });
 
