@@ -8,7 +8,7 @@ import type { Known } from './known.ts';
 import type { Memory } from './memory.ts';
 import { emptyOutcome, type Outcome } from './outcome.ts';
 import type { Registry } from './registry.ts';
-import { addRows } from './rows.ts';
+import { addGapsOf, addRows } from './rows.ts';
 import { judge } from './score.ts';
 import type { Refused, Step } from './step.ts';
 
@@ -57,6 +57,7 @@ export function conclude(
     addRows(judged, outcome);
   }
   outcome.refused.push(...turnedAway);
+  for (const one of turnedAway) addGapsOf(one, outcome);
   const events = new Map(turnedAway.map(refusalEvent).map((event) => [event.id, event]));
   for (const event of events.values()) outcome.events.push(eventRow(event));
   return outcome;

@@ -5,6 +5,7 @@ import { changeEvents, eventRow, gapEvent } from './events.ts';
 import type { Outcome } from './outcome.ts';
 import { reportRow } from './report-row.ts';
 import type { Judged } from './score.ts';
+import type { Refused } from './step.ts';
 
 /**
  * Fifth step: what a report adds to the outcome. Only a report that moves its site's state tells events, so that a late
@@ -27,6 +28,12 @@ export function addRows(judged: Judged, outcome: Outcome): void {
   if (state === null) return;
   for (const event of changeEvents(previous, state)) outcome.events.push(eventRow(event));
   outcome.states.set(report.site, state);
+}
+
+/** What a refused report adds: the ranges that its site has no other occasion to tell. */
+export function addGapsOf({ record, refusal }: Refused, outcome: Outcome): void {
+  for (const range of refusal.dropped)
+    if (range.to >= range.from) outcome.gaps.push(gapRow(record.key, range, record.appendedAtMs));
 }
 
 function gapRow(site: string, { boot, from, to }: DroppedRange, noticedAtMs: number): RowOf<'gap'> {

@@ -14,7 +14,7 @@ import { type Clock, systemClock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
 import { type Store, StoreError } from '../../core/ports/store.ts';
 import type { Table } from '../../core/ports/table.ts';
-import { report } from '../parts/report.ts';
+import { FIRST_BOOT, report } from '../parts/report.ts';
 import { keyOf, MASTER, SPOOL_MAX_AGE_MS, sealed, silent, siteResource } from './site.ts';
 
 const siteState = Compile(SiteState);
@@ -129,7 +129,8 @@ test('reports become rows, states and figures; held ones become rows only', asyn
 test('a bad record goes to quarantine with its reason and an event, and the others go on', async () => {
   const { aggregator } = await aggregate();
   const forged = { key: 'a-2', value: sealed(report({ site: 'a-2', seq: 7, ts: now }), keyOf('a-1')) };
-  const early = said('a-3', 2, { ts: now - 10 * 864e5 });
+  const dropped = [{ boot: FIRST_BOOT, from: 4, to: 9 }];
+  const early = said('a-3', 2, { ts: now - 10 * 864e5, dropped });
   await log.append('reports', [said('a-1', 1), forged, early, { key: 'a-1', value: Buffer.alloc(3) }]);
   await until('caught up', () => aggregator.caughtUp());
   expect((await stored()).map(({ site }) => site)).toEqual(['a-1']);
@@ -140,6 +141,10 @@ test('a bad record goes to quarantine with its reason and an event, and the othe
     { site: 'a-2', reason: 'mac', claimed: 1 },
     { site: 'a-3', reason: 'clock', claimed: 1 },
   ]);
+  // A site forgets what it dropped once it has said so, whatever becomes of the report that did.
+  expect(
+    await rows('SELECT site, toUInt32(from_seq) AS a, toUInt32(to_seq) AS b FROM plumbline.gap FINAL'),
+  ).toEqual([{ site: 'a-3', a: 4, b: 9 }]);
   expect(await rows('SELECT kind, site FROM plumbline.event FINAL ORDER BY site')).toEqual(
     ['a-1', 'a-2', 'a-3'].map((site) => ({ kind: 'report.quarantined', site })),
   );
