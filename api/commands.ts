@@ -12,7 +12,12 @@ const MAX_WAITING = 1000;
 const validator = Compile(CommandResult);
 
 export type Effect = NonNullable<CommandResult['spec']['effect']>;
-export type Submitted = { ok: true; effect: Effect } | { ok: false; problem: Problem };
+/** `revision` is the resource's after the change; null when there is none any more. */
+export type Submitted =
+  | { ok: true; effect: Effect; revision: number | null }
+  | { ok: false; problem: Problem };
+/** Who asks, and as what. */
+export type Asker = { by: string; role: NonNullable<Command['role']> };
 
 /** Asks control for changes: a record on log `commands`, and its answer in table `resources`. */
 export class Commands {
@@ -37,11 +42,26 @@ export class Commands {
     });
   }
 
-  /** `key` is the resource it is about: commands of one resource keep their order. */
-  async submit(by: string, key: string, wanted: Command['do']): Promise<Submitted> {
+  /**
+   * `key` is the resource it is about: commands of one resource keep their order. Nobody (null) may do nothing, as control
+   * says. With an expected revision, control refuses the change unless the resource has it.
+   */
+  async submit(
+    asker: Asker | null,
+    key: string,
+    wanted: Command['do'],
+    expectedRevision?: number,
+  ): Promise<Submitted> {
     if (this.#waiting.size >= MAX_WAITING)
       return refused('too-many-requests', `${MAX_WAITING} changes wait already; try again in a moment`);
-    const command: Command = { id: randomUUID(), by, atMs: this.#clock.nowMs(), do: wanted };
+    const command: Command = {
+      id: randomUUID(),
+      by: asker?.by ?? '',
+      ...(asker !== null && { role: asker.role }),
+      ...(expectedRevision !== undefined && { expectedRevision }),
+      atMs: this.#clock.nowMs(),
+      do: wanted,
+    };
     const answer = this.#await(resourceKey('CommandResult', command.id));
     let isRecorded = false;
     const recording = this.#record(key, command).then((refusal) => {
@@ -61,8 +81,16 @@ export class Commands {
         'control-away',
         'the change is recorded, but no control role answered in time; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
       );
-    const { ok, code = 'internal', detail = '', effect = 'unchanged' } = result.spec;
-    return ok ? { ok: true, effect } : refused(isCode(code) ? code : 'internal', detail);
+    const {
+      ok,
+      code = 'internal',
+      detail = '',
+      pointer,
+      effect = 'unchanged',
+      revision = null,
+    } = result.spec;
+    if (ok) return { ok: true, effect, revision };
+    return refused(isCode(code) ? code : 'internal', detail, pointer);
   }
 
   /** Null once the log has it. */
@@ -103,8 +131,9 @@ export class Commands {
   }
 }
 
-function refused(code: ProblemCode, detail: string): Submitted {
-  return { ok: false, problem: problem(code, detail) };
+function refused(code: ProblemCode, detail: string, pointer?: string): Submitted {
+  const errors = pointer === undefined ? undefined : [{ pointer, detail }];
+  return { ok: false, problem: problem(code, detail, errors) };
 }
 
 const UNCONFIRMED = refused(

@@ -10,6 +10,7 @@ export const PROBLEMS = {
   'already-exists': { status: 409, title: 'It exists already' },
   'token-used': { status: 409, title: 'The join token was used already' },
   'token-expired': { status: 410, title: 'The join token has expired' },
+  'revision-conflict': { status: 412, title: 'It was changed in the meantime' },
   'too-large': { status: 413, title: 'The request is too large' },
   'unsupported-media-type': { status: 415, title: 'The request is not JSON' },
   'too-many-requests': { status: 429, title: 'Too many requests' },

@@ -5,6 +5,7 @@ import type { LogRecord } from '../core/ports/log.ts';
 import { commandEvent } from './command-event.ts';
 import { decide } from './commands/decide.ts';
 import { type Asked, type Outcome, stamp } from './commands/outcome.ts';
+import { standing, subjectOf } from './commands/subject.ts';
 import { Draft } from './draft.ts';
 import type { Change, Registry } from './registry.ts';
 
@@ -55,22 +56,24 @@ export function decideBatch(records: readonly LogRecord[], registry: Registry): 
 }
 
 function perform(command: Command, nowMs: number, draft: Draft): CommandResult {
-  const asked = { id: command.id, by: command.by, nowMs };
+  const asked = { id: command.id, by: command.by, role: command.role, nowMs };
   const outcome = decide(command, asked, draft);
   if (outcome.ok) for (const change of outcome.changes) draft.add(change);
-  const result = resultOf(asked, outcome);
+  const revision = standing(subjectOf(command.do), draft)?.revision;
+  const result = resultOf(asked, outcome, revision);
   draft.add({ put: result });
   return result;
 }
 
-function resultOf(asked: Asked, outcome: Outcome): CommandResult {
+/** `revision` is that of the command's resource after it. */
+function resultOf(asked: Omit<Asked, 'role'>, outcome: Outcome, revision?: number): CommandResult {
   return {
     apiVersion: API_VERSION,
     kind: 'CommandResult',
     metadata: stamp(asked.id, asked, null),
     spec: outcome.ok
-      ? { ok: true, effect: outcome.effect }
-      : { ok: false, code: outcome.code, detail: outcome.detail },
+      ? { ok: true, effect: outcome.effect, ...(revision !== undefined && { revision }) }
+      : { ...outcome },
   };
 }
 

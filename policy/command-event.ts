@@ -76,7 +76,7 @@ function accepted(command: Command, effect: CommandResult['spec']['effect']): To
   }
 }
 
-function labelText(labels: Record<string, string>): string {
-  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-  return pairs.length === 0 ? 'with nothing' : pairs.join(', ');
+function labelText(labels: Record<string, string | null>): string {
+  const changes = Object.entries(labels);
+  return changes.map(([key, value]) => (value === null ? `without ${key}` : `${key}=${value}`)).join(', ');
 }

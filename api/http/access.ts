@@ -10,8 +10,9 @@ export type Access = readonly Role[] | 'public' | 'metrics';
 /**
  * Who may use which route: the one table of it. A route that is not here can't be registered.
  *
- * Changing sites and tokens is for administrators. Virtual sites are an author's, but their guard rails are an
- * administrator's (see policies route).
+ * Changing sites and tokens is for administrators, virtual sites are an author's. This turns callers away before anything
+ * is written down; what a change may do is decided by control, which knows every change before it
+ * (policy/commands/permitted.ts), guard rails among them.
  */
 export const ACCESS = {
   'GET /api/v1/sites': EVERYBODY,

@@ -48,7 +48,7 @@ export function joinRoute(app: App, parts: Parts): void {
           ),
         );
       }
-      const done = await commands().submit(`site:${site}`, resourceKey('Site', site), {
+      const done = await commands().submit({ by: `site:${site}`, role: 'site' }, resourceKey('Site', site), {
         verb: 'site.join',
         site,
         secretHash,

@@ -1,18 +1,12 @@
-import { isDeepStrictEqual } from 'node:util';
 import Type from 'typebox';
 import { checkDocument } from '../../core/document.ts';
-import {
-  API_VERSION,
-  resourceKey,
-  type VirtualSite,
-  VirtualSiteDocument,
-} from '../../core/model/resource.ts';
+import { API_VERSION, resourceKey, VirtualSiteDocument } from '../../core/model/resource.ts';
 import { SiteId } from '../../core/model/site.ts';
 import { Applied } from '../../core/model/view.ts';
 import { type Problem, problem } from '../../core/problem.ts';
 import type { App } from '../http/app.ts';
 import { faultErrors, sendProblem } from '../http/problem-reply.ts';
-import type { Principal } from '../sign-in/principal.ts';
+import { IfMatch, readIfMatch, sendRevision } from '../http/revision.ts';
 import { answers, noVirtualSite } from './answers.ts';
 import type { RouteParts } from './parts.ts';
 
@@ -43,28 +37,33 @@ function readRoute(app: App, { directory }: Pick<RouteParts, 'directory'>): void
       if (!isKind(kind)) return sendProblem(reply, noKind(kind));
       const known = directory().virtualSites.get(name);
       if (known === undefined) return sendProblem(reply, noVirtualSite(name));
-      const { spec } = known.resource;
+      const { metadata, spec } = known.resource;
+      sendRevision(reply, metadata.revision);
       return { apiVersion: API_VERSION, kind, metadata: { name }, spec } satisfies VirtualSiteDocument;
     },
   });
 }
 
-function applyRoute(app: App, { directory, commands }: Pick<RouteParts, 'directory' | 'commands'>): void {
+function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void {
   app.route({
     method: 'PUT',
     url: '/api/v1/policies/:kind/:name',
     schema: {
       tags: ['policies'],
       summary: 'Apply a document: create it or make it what is sent',
-      description: 'Applying the same document again changes nothing. Guard rails need the role admin.',
+      description:
+        'Applying the same document again changes nothing. Guard rails, and the selector of what has them, need the role admin.',
       params: Path,
+      headers: IfMatch,
       // Checked below, with the errors that `plumbline validate` gives; here only for the documentation.
       body: Type.Unsafe<unknown>({ ...VirtualSiteDocument }),
       response: answers(Applied),
     },
     validatorCompiler: () => (value: unknown) => ({ value }),
-    handler: async ({ params: { kind, name }, body, principal }, reply) => {
+    handler: async ({ params: { kind, name }, headers, body, principal }, reply) => {
       if (!isKind(kind)) return sendProblem(reply, noKind(kind));
+      const meant = readIfMatch(headers);
+      if (!meant.ok) return sendProblem(reply, meant.problem);
       const checked = checkDocument(body);
       if (!checked.ok) {
         const first = checked.faults[0];
@@ -88,17 +87,16 @@ function applyRoute(app: App, { directory, commands }: Pick<RouteParts, 'directo
             ],
           ),
         );
-      const before = directory().virtualSites.get(name)?.resource;
-      if (!mayGuard(principal, before, document)) return sendProblem(reply, guardProblem(name));
-      const key = resourceKey(kind, name);
-      const done = await commands().submit(principal?.by ?? '', key, { verb: 'apply', document });
+      const wanted = { verb: 'apply', document } as const;
+      const done = await commands().submit(principal, resourceKey(kind, name), wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
+      sendRevision(reply, done.revision);
       return { effect: done.effect, kind, name } satisfies Applied;
     },
   });
 }
 
-function deleteRoute(app: App, { directory, commands }: Pick<RouteParts, 'directory' | 'commands'>): void {
+function deleteRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void {
   app.route({
     method: 'DELETE',
     url: '/api/v1/policies/:kind/:name',
@@ -106,36 +104,19 @@ function deleteRoute(app: App, { directory, commands }: Pick<RouteParts, 'direct
       tags: ['policies'],
       summary: 'Delete a document; one with guard rails needs the role admin',
       params: Path,
+      headers: IfMatch,
       response: answers(Applied),
     },
-    handler: async ({ params: { kind, name }, principal }, reply) => {
+    handler: async ({ params: { kind, name }, headers, principal }, reply) => {
       if (!isKind(kind)) return sendProblem(reply, noKind(kind));
-      const before = directory().virtualSites.get(name)?.resource;
-      if (!mayGuard(principal, before, null)) return sendProblem(reply, guardProblem(name));
-      const done = await commands().submit(principal?.by ?? '', resourceKey(kind, name), {
-        verb: 'delete',
-        kind,
-        name,
-      });
+      const meant = readIfMatch(headers);
+      if (!meant.ok) return sendProblem(reply, meant.problem);
+      const wanted = { verb: 'delete', kind, name } as const;
+      const done = await commands().submit(principal, resourceKey(kind, name), wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
       return { effect: done.effect, kind, name } satisfies Applied;
     },
   });
-}
-
-/** Guard rails are the administrator's: nobody else adds, changes or removes one, nor what carries one. */
-function mayGuard(
-  principal: Principal | null,
-  before: VirtualSite | undefined,
-  after: VirtualSiteDocument | null,
-): boolean {
-  return principal?.role === 'admin' || isDeepStrictEqual(before?.spec.guard, after?.spec.guard);
-}
-
-function guardProblem(name: string): Problem {
-  return problem('forbidden', `the guard of ${name} is its administrator's; leave /spec/guard as it is`, [
-    { pointer: '/spec/guard', detail: 'only the role admin may add, change or remove it' },
-  ]);
 }
 
 function isKind(kind: string): kind is (typeof KINDS)[number] {

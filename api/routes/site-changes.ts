@@ -11,8 +11,9 @@ import { reservedLabel } from '../../core/site-labels.ts';
 import { invitationNote } from '../entrance.ts';
 import type { App } from '../http/app.ts';
 import { faultErrors, sendProblem } from '../http/problem-reply.ts';
+import { IfMatch, readIfMatch, sendRevision } from '../http/revision.ts';
 import { tokenHash } from '../sign-in/sign-in.ts';
-import { answers, noSite } from './answers.ts';
+import { answers } from './answers.ts';
 import type { RouteParts } from './parts.ts';
 
 /** How long an invitation is good. */
@@ -34,7 +35,7 @@ const Changes = Type.Object(
 const labelsValidator = Compile(Labels);
 const Path = Type.Object({ id: SiteId });
 
-type Parts = Pick<RouteParts, 'fleet' | 'directory' | 'commands' | 'clock' | 'entrance'>;
+type Parts = Pick<RouteParts, 'commands' | 'clock' | 'entrance'>;
 
 /** Registering, inviting, labelling and removing sites. */
 export function siteChangeRoutes(app: App, parts: Parts): void {
@@ -60,7 +61,7 @@ function addRoute(app: App, parts: Parts): void {
       if (reserved !== null) return sendProblem(reply, reservedProblem(reserved));
       const invitation = invite(name, parts);
       const { joinSecretHash, joinExpiresAtMs } = invitation;
-      const done = await parts.commands().submit(principal?.by ?? '', resourceKey('Site', name), {
+      const done = await parts.commands().submit(principal, resourceKey('Site', name), {
         verb: 'site.add',
         site: name,
         labels,
@@ -88,7 +89,7 @@ function inviteRoute(app: App, parts: Parts): void {
     handler: async ({ params, principal }, reply) => {
       const invitation = invite(params.id, parts);
       const { joinSecretHash, joinExpiresAtMs } = invitation;
-      const done = await parts.commands().submit(principal?.by ?? '', resourceKey('Site', params.id), {
+      const done = await parts.commands().submit(principal, resourceKey('Site', params.id), {
         verb: 'site.add',
         site: params.id,
         labels: {},
@@ -109,26 +110,25 @@ function labelRoute(app: App, parts: Parts): void {
       tags: ['sites'],
       summary: 'Change the given labels of a site',
       params: Path,
+      headers: IfMatch,
       body: Changes,
       response: answers(Applied),
     },
-    handler: async ({ params, body, principal }, reply) => {
-      const site = parts.directory().sites.get(params.id);
-      if (site === undefined) return sendProblem(reply, noSite(params.id));
-      const labels: Labels = { ...site.spec.labels };
-      for (const [key, value] of Object.entries(body.labels))
-        if (value === null) delete labels[key];
-        else labels[key] = value;
-      const reserved = reservedLabel(labels);
+    handler: async ({ params, headers, body: { labels }, principal }, reply) => {
+      const meant = readIfMatch(headers);
+      if (!meant.ok) return sendProblem(reply, meant.problem);
+      const set: Labels = {};
+      for (const [key, value] of Object.entries(labels)) if (value !== null) set[key] = value;
+      const reserved = reservedLabel(set);
       if (reserved !== null) return sendProblem(reply, reservedProblem(reserved));
-      const faults = labelFaults(labels);
+      const faults = labelFaults(set);
       if (faults.length > 0)
         return sendProblem(reply, problem('bad-request', 'the labels don’t have the form they need', faults));
       const key = resourceKey('Site', params.id);
-      const done = await parts
-        .commands()
-        .submit(principal?.by ?? '', key, { verb: 'site.label', site: params.id, labels });
+      const wanted = { verb: 'site.label', site: params.id, labels } as const;
+      const done = await parts.commands().submit(principal, key, wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
+      sendRevision(reply, done.revision);
       return { effect: done.effect, kind: 'Site', name: params.id } satisfies Applied;
     },
   });
@@ -148,7 +148,7 @@ function removeRoute(app: App, parts: Parts): void {
       const key = resourceKey('Site', params.id);
       const done = await parts
         .commands()
-        .submit(principal?.by ?? '', key, { verb: 'delete', kind: 'Site', name: params.id });
+        .submit(principal, key, { verb: 'delete', kind: 'Site', name: params.id });
       if (!done.ok) return sendProblem(reply, done.problem);
       return { effect: done.effect, kind: 'Site', name: params.id } satisfies Applied;
     },

@@ -9,6 +9,7 @@ import type { Store } from '../../core/ports/store.ts';
 import { readLedgers } from '../doctor/read-ledgers.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
+import { sendRevision } from '../http/revision.ts';
 import type { FleetEntry } from '../live/fleet.ts';
 import { answers, noSite } from './answers.ts';
 import { linkHistory } from './link-history.ts';
@@ -62,6 +63,7 @@ function detailRoute(app: App, { store }: Parts, find: Find): void {
       const entry = find(id);
       if (entry === undefined) return sendProblem(reply, noSite(id));
       const { site, state, view } = entry;
+      sendRevision(reply, site.metadata.revision);
       const [report, ledgers] = await Promise.all([newestReport(store, state), readLedgers(store, [id])]);
       return {
         site: view,

@@ -42,7 +42,7 @@ export function tokenRoutes(app: App, parts: Pick<RouteParts, 'directory' | 'com
     },
     handler: async ({ body: { name, role }, principal }, reply) => {
       const token = `plt_${randomBytes(24).toString('base64url')}`;
-      const done = await commands().submit(principal?.by ?? '', resourceKey('Token', name), {
+      const done = await commands().submit(principal, resourceKey('Token', name), {
         verb: 'token.create',
         name,
         role,
@@ -64,7 +64,7 @@ export function tokenRoutes(app: App, parts: Pick<RouteParts, 'directory' | 'com
     },
     handler: async ({ params: { name }, principal }, reply) => {
       const key = resourceKey('Token', name);
-      const done = await commands().submit(principal?.by ?? '', key, { verb: 'delete', kind: 'Token', name });
+      const done = await commands().submit(principal, key, { verb: 'delete', kind: 'Token', name });
       if (!done.ok) return sendProblem(reply, done.problem);
       return { effect: done.effect, kind: 'Token', name } satisfies Applied;
     },

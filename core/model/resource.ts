@@ -4,7 +4,7 @@ import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
 export const API_VERSION = 'plumbline.io/v1';
 
 const Timestamp = Type.Integer({ minimum: 0 });
-const ResourceName = Type.String({ pattern: SITE_ID_PATTERN });
+export const ResourceName = Type.String({ pattern: SITE_ID_PATTERN });
 
 /** What every resource of table `resources` carries. Times are epoch milliseconds; `revision` counts its changes. */
 export const Metadata = Type.Object({
@@ -57,31 +57,34 @@ export const Site = resource(
 );
 export type Site = Static<typeof Site>;
 
+/** A selector in string form (`env in (prod),!maintenance`) or as metav1.LabelSelector. */
+export const LabelSelector = Type.Union([
+  Type.String({ maxLength: 2048 }),
+  Type.Object(
+    {
+      matchLabels: Type.Optional(Type.Record(Type.String(), Type.String())),
+      matchExpressions: Type.Optional(
+        Type.Array(
+          Type.Object(
+            {
+              key: Type.String(),
+              operator: Type.Enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
+              values: Type.Optional(Type.Array(Type.String())),
+            },
+            { additionalProperties: false },
+          ),
+          { maxItems: 32 },
+        ),
+      ),
+    },
+    { additionalProperties: false },
+  ),
+]);
+
 /** What an author may write of a virtual site; `guard` is its administrator's. */
 export const VirtualSiteSpec = Type.Object(
   {
-    selector: Type.Union([
-      Type.String({ maxLength: 2048 }),
-      Type.Object(
-        {
-          matchLabels: Type.Optional(Type.Record(Type.String(), Type.String())),
-          matchExpressions: Type.Optional(
-            Type.Array(
-              Type.Object(
-                {
-                  key: Type.String(),
-                  operator: Type.Enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-                  values: Type.Optional(Type.Array(Type.String())),
-                },
-                { additionalProperties: false },
-              ),
-              { maxItems: 32 },
-            ),
-          ),
-        },
-        { additionalProperties: false },
-      ),
-    ]),
+    selector: LabelSelector,
     guard: Type.Optional(
       Type.Object(
         {
@@ -141,6 +144,10 @@ export const CommandResult = resource(
     /** A code of core/problem.ts when refused. */
     code: Type.Optional(Type.String()),
     detail: Type.Optional(Type.String()),
+    /** JSON pointer to the field of the document that is at fault, when it is one. */
+    pointer: Type.Optional(Type.String()),
+    /** The resource's revision after the command; absent when there is none (any more). */
+    revision: Type.Optional(Type.Integer({ minimum: 1 })),
     /** Whether anything changed: applying the same document twice is `unchanged`. */
     effect: Type.Optional(Type.Enum(['created', 'updated', 'unchanged', 'deleted'])),
   }),
@@ -155,10 +162,17 @@ export function resourceKey(kind: Resource['kind'], name: string): string {
   return `${kind}/${name}`;
 }
 
-/** A change that someone asks control for, as it stands in log `commands`. */
+/** As what a change is asked for: in a person's or program's role, or as the site that joins. */
+const ASKING = [...ROLES, 'site'] as const;
+
+/** A change that someone asks control for, as it stands in log `commands`. Control decides what `role` may. */
 export const Command = Type.Object({
   id: Type.String({ pattern: SITE_ID_PATTERN }),
   by: Type.String(),
+  /** Absent only in what versions before 0.2 wrote, which control refuses unless it has answered it already. */
+  role: Type.Optional(Type.Enum(ASKING)),
+  /** The revision of the resource that the change is meant for; control refuses it when it has another one, or is gone. */
+  expectedRevision: Type.Optional(Type.Integer({ minimum: 1 })),
   atMs: Timestamp,
   do: Type.Union([
     Type.Object({ verb: Type.Literal('apply'), document: VirtualSiteDocument }),
@@ -177,7 +191,12 @@ export const Command = Type.Object({
       /** True for a new invitation to a site that exists already. */
       renew: Type.Boolean(),
     }),
-    Type.Object({ verb: Type.Literal('site.label'), site: SiteId, labels: Labels }),
+    Type.Object({
+      verb: Type.Literal('site.label'),
+      site: SiteId,
+      /** What changes: set what is named, null takes a label away, the rest stays (RFC 7396). */
+      labels: Type.Record(Type.String(), Type.Union([Type.String(), Type.Null()])),
+    }),
     Type.Object({
       verb: Type.Literal('site.join'),
       site: SiteId,

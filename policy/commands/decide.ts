@@ -1,16 +1,38 @@
 import type { Command } from '../../core/model/resource.ts';
 import type { Registered } from '../registry.ts';
 import { applyVirtualSite } from './apply-virtual-site.ts';
-import type { Asked, Outcome } from './outcome.ts';
+import { type Asked, type Outcome, refuse } from './outcome.ts';
+import { forbidden } from './permitted.ts';
 import { remove } from './remove.ts';
 import { addSite } from './site-add.ts';
 import { joinSite } from './site-join.ts';
 import { labelSite } from './site-label.ts';
+import { standing, subjectOf } from './subject.ts';
 import { createToken } from './token-create.ts';
 
 /** What a command comes to, given all that was decided before it. Pure. */
 export function decide(command: Command, asked: Asked, registered: Registered): Outcome {
-  const wanted = command.do;
+  return (
+    forbidden(command.do, asked, registered) ??
+    conflict(command, registered) ??
+    carryOut(command.do, asked, registered)
+  );
+}
+
+/** Null when the resource is what whoever asks thinks it is, or they don't say. */
+function conflict({ do: wanted, expectedRevision }: Command, registered: Registered): Outcome | null {
+  if (expectedRevision === undefined) return null;
+  const { kind, name } = subjectOf(wanted);
+  const revision = standing({ kind, name }, registered)?.revision;
+  if (revision === expectedRevision) return null;
+  const stands = revision === undefined ? 'is gone' : `is at revision ${revision}`;
+  return refuse(
+    'revision-conflict',
+    `${kind} ${name} ${stands}, the change is meant for revision ${expectedRevision}; read it again and make the change on what stands there`,
+  );
+}
+
+function carryOut(wanted: Command['do'], asked: Asked, registered: Registered): Outcome {
   switch (wanted.verb) {
     case 'apply':
       return applyVirtualSite(wanted.document, asked, registered);

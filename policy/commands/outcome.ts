@@ -1,24 +1,25 @@
 import { createHash } from 'node:crypto';
-import type { CommandResult, Metadata } from '../../core/model/resource.ts';
+import type { Command, CommandResult, Metadata } from '../../core/model/resource.ts';
 import type { ProblemCode } from '../../core/problem.ts';
 import type { Change } from '../registry.ts';
 
 /** What a command comes to: what changes, or why it is refused and what to do about it. */
 export type Outcome =
   | { ok: true; effect: NonNullable<CommandResult['spec']['effect']>; changes: Change[]; detail?: string }
-  | { ok: false; code: ProblemCode; detail: string };
+  | { ok: false; code: ProblemCode; detail: string; pointer?: string };
 
 /**
  * Who asks, and when, by the log's own stamp: never by the caller's clock or this machine's, so that the same record
  * comes to the same outcome whenever and wherever it is read.
  */
-export type Asked = { id: string; by: string; nowMs: number };
+export type Asked = { id: string; by: string; role: Command['role']; nowMs: number };
 
 /** The most resources of a kind, so that every role can hold them all in memory. */
 export const MOST = { Site: 100_000, VirtualSite: 1_000, Token: 1_000 } as const;
 
-export function refuse(code: ProblemCode, detail: string): Outcome {
-  return { ok: false, code, detail };
+/** `pointer` is the field of the document that is at fault, when it is one. */
+export function refuse(code: ProblemCode, detail: string, pointer?: string): Outcome {
+  return { ok: false, code, detail, ...(pointer !== undefined && { pointer }) };
 }
 
 export function full(kind: keyof typeof MOST, noun: string): Outcome {
@@ -29,7 +30,7 @@ export function full(kind: keyof typeof MOST, noun: string): Outcome {
 }
 
 /** Metadata of a resource after a change; `before` is null for a new one, whose uid follows from the command's id. */
-export function stamp(name: string, asked: Asked, before: Metadata | null): Metadata {
+export function stamp(name: string, asked: Omit<Asked, 'role'>, before: Metadata | null): Metadata {
   if (before !== null)
     return { ...before, updatedAtMs: asked.nowMs, updatedBy: asked.by, revision: before.revision + 1 };
   const digest = createHash('sha256').update(`${asked.id}\0${name}`).digest('hex');

@@ -1,6 +1,7 @@
 import type { Command } from '../../core/model/resource.ts';
 import type { Registered } from '../registry.ts';
 import { type Outcome, refuse } from './outcome.ts';
+import { standing } from './subject.ts';
 
 type Removal = Extract<Command['do'], { verb: 'delete' }>;
 
@@ -12,12 +13,7 @@ const LISTED = {
 
 /** Removes a site, a virtual site or a token. What was observed of it stays in the store until its time is over. */
 export function remove({ kind, name }: Removal, registered: Registered): Outcome {
-  const found = {
-    Site: registered.site(name),
-    VirtualSite: registered.virtualSite(name),
-    Token: registered.token(name),
-  }[kind];
-  if (found === undefined)
+  if (standing({ kind, name }, registered) === undefined)
     return refuse('not-found', `there is no ${kind} named ${name}; ${LISTED[kind]} lists what there is`);
   return { ok: true, effect: 'deleted', changes: [{ remove: { kind, name } }] };
 }

@@ -64,8 +64,12 @@ describe('who may do what', () => {
       body: { errors: [{ pointer: '/spec/guard' }] },
     });
     expect((await put({ selector: 'env', guard }, 'admin')).status).toBe(200);
-    expect((await put({ selector: 'other', guard }, 'author')).body).toMatchObject({ effect: 'updated' });
-    expect((await put({ selector: 'other' }, 'author')).status).toBe(403);
+    expect((await put({ selector: 'env', guard }, 'author')).body).toMatchObject({ effect: 'unchanged' });
+    expect(await put({ selector: 'other', guard }, 'author')).toMatchObject({
+      status: 403,
+      body: { errors: [{ pointer: '/spec/selector' }] },
+    });
+    expect((await put({ selector: 'env' }, 'author')).status).toBe(403);
     const remove = (role: string) =>
       door.call('DELETE', '/api/v1/policies/VirtualSite/guarded', { token: tokens[role] ?? '' });
     expect((await remove('author')).status).toBe(403);

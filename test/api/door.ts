@@ -33,7 +33,11 @@ type Call = {
   token?: string | null;
   headers?: Record<string, string>;
 };
-type DoorOptions = Partial<ApiOptions> & { withControl?: boolean; wrap?: (log: Log) => Log };
+type DoorOptions = Partial<ApiOptions> & {
+  withControl?: boolean;
+  wrap?: (log: Log) => Log;
+  wrapTable?: (table: Table) => Table;
+};
 
 export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   const door = new Door(options);
@@ -56,7 +60,12 @@ export class Door {
   readonly #api: Api;
   readonly #sockets: WebSocket[] = [];
 
-  constructor({ withControl = true, wrap = (log) => log, ...part }: DoorOptions) {
+  constructor({
+    withControl = true,
+    wrap = (log) => log,
+    wrapTable = (table) => table,
+    ...part
+  }: DoorOptions) {
     const { clock, dir } = this;
     const common = { clock, logger: quiet, metrics: this.#metrics };
     const retention = { retentionMs: HOUR_MS, retentionBytes: 1e9 };
@@ -75,7 +84,7 @@ export class Door {
     this.#api = createApi({
       ...common,
       log: wrap(log),
-      table,
+      table: wrapTable(table),
       store,
       master,
       tls: null,
@@ -257,7 +266,7 @@ export function inboxOf<M>(socket: WebSocket): Inbox<M> {
           if (message !== undefined && fits(message)) return message;
         }
         const { promise, resolve, reject } = Promise.withResolvers<void>();
-        const timer = setTimeout(() => reject(new Error('no message within 15 s')), 15_000);
+        const timer = setTimeout(() => reject(new Error('no message within 30 s')), 30_000);
         wake = resolve;
         await promise.finally(() => clearTimeout(timer));
       }

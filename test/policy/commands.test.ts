@@ -101,7 +101,7 @@ describe('a site', () => {
     ]);
     const before = registry.site('a')?.spec;
     const renewal = newSite('a', {}, { renew: true, joinSecretHash: secretHash('other') });
-    expect(carryOut(registry, [command(renewal)])[0]).toEqual({ ok: true, effect: 'updated' });
+    expect(carryOut(registry, [command(renewal)])[0]).toMatchObject({ ok: true, effect: 'updated' });
     const after = registry.site('a')?.spec;
     expect(after?.keyEpoch).toBeGreaterThan(before?.keyEpoch ?? 0);
     expect(after?.labels).toEqual({ env: 'prod' });
@@ -131,6 +131,22 @@ describe('a site', () => {
     expect(registry.site('a')?.spec.labelsSinceMs).toBe(NOON);
     expect(label({ env: 'test' }, NOON + 2_000)).toBe('updated');
     expect(registry.site('a')?.spec.labelsSinceMs).toBe(NOON + 2_000);
+  });
+
+  it('gets the labels that several people set, and not more than it may have', () => {
+    const registry = new Registry();
+    carryOut(registry, [command(newSite('a', { env: 'prod' }))]);
+    const label = (labels: Record<string, string | null>) =>
+      carryOut(registry, [command({ verb: 'site.label', site: 'a', labels })])[0];
+    label({ team: 'blue' });
+    label({ tier: 'one', env: null, nothing: null });
+    expect(registry.site('a')?.spec.labels).toEqual({ team: 'blue', tier: 'one' });
+    const many = (from: number) =>
+      Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`l${from + i}`, 'x']));
+    expect(label(many(0))).toMatchObject({ effect: 'updated' });
+    expect(label(many(40))).toMatchObject({ code: 'bad-request', pointer: '/labels' });
+    expect(label({ 'discovered/os': 'linux' })).toMatchObject({ code: 'invalid-document' });
+    expect(Object.keys(registry.site('a')?.spec.labels ?? {})).toHaveLength(42);
   });
 
   it('is not given labels under the prefixes of what it says itself', () => {

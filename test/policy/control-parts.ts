@@ -33,11 +33,11 @@ function standingClock(startMs = NOON) {
 }
 
 export async function until<T>(what: string, look: () => Promise<T | false> | T | false): Promise<T> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + 30_000;
   for (;;) {
     const found = await look();
     if (found !== false) return found;
-    if (performance.now() > deadline) throw new Error(`not within 15 s: ${what}`);
+    if (performance.now() > deadline) throw new Error(`not within 30 s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
@@ -70,8 +70,14 @@ export function siteState(site: string, receivedAtMs: number, part: Partial<Site
   };
 }
 
-export function command(wanted: Command['do'], id: string = randomUUID(), atMs = NOON): Command {
-  return { id, by: 'ada', atMs, do: wanted };
+/** Asked by an administrator, or by the site that joins, unless told. */
+export function command(
+  wanted: Command['do'],
+  id: string = randomUUID(),
+  part: Partial<Omit<Command, 'do'>> = {},
+): Command {
+  const role = wanted.verb === 'site.join' ? 'site' : 'admin';
+  return { id, by: 'ada', role, atMs: NOON, do: wanted, ...part };
 }
 
 export function virtualSite(name: string, selector: string): Command['do'] {

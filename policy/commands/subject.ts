@@ -1,0 +1,28 @@
+import type { Command, Metadata } from '../../core/model/resource.ts';
+import type { Registered } from '../registry.ts';
+
+/** The one resource that a command is about. */
+export type Subject = { kind: 'Site' | 'VirtualSite' | 'Token'; name: string };
+
+export function subjectOf(wanted: Command['do']): Subject {
+  switch (wanted.verb) {
+    case 'apply':
+      return { kind: wanted.document.kind, name: wanted.document.metadata.name };
+    case 'delete':
+      return { kind: wanted.kind, name: wanted.name };
+    case 'token.create':
+      return { kind: 'Token', name: wanted.name };
+    default:
+      return { kind: 'Site', name: wanted.site };
+  }
+}
+
+/** The metadata of a resource as it stands; undefined when there is none. */
+export function standing({ kind, name }: Subject, registered: Registered): Metadata | undefined {
+  const found = {
+    Site: () => registered.site(name),
+    VirtualSite: () => registered.virtualSite(name),
+    Token: () => registered.token(name),
+  }[kind]();
+  return found?.metadata;
+}
