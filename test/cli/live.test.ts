@@ -36,7 +36,7 @@ const shows = (running: RunningCli, text: string | RegExp) =>
   until(
     `the screen shows ${text}`,
     () => frame(running).some((line) => line.match(text) !== null),
-    5000,
+    30_000,
     () => frame(running).join('\n'),
   );
 const [good, other] = [

@@ -67,6 +67,11 @@ async function start(
     ...options,
   });
   running.push({ collector, spool });
+  // A hub that can be reached is, however long that takes, before the first report is made.
+  if (hub.behaviour.refuse === null) {
+    await uplink.start();
+    await until(() => uplink.ready).toBe(true);
+  }
   await collector.start();
   return { collector, spool };
 }
@@ -92,7 +97,7 @@ const seqs = (lane: Lane) =>
   received()
     .filter((each) => each.lane === lane)
     .map(({ report }) => report.seq);
-const until = <T>(what: () => T) => expect.poll(what, { interval: 5, timeout: 10_000 });
+const until = <T>(what: () => T) => expect.poll(what, { interval: 5 });
 const atLeast = (least: number) => expect.toSatisfy((value: number) => value >= least);
 
 function probe(name: string, read: (signal: AbortSignal) => Promise<Observation>): Probe {
@@ -131,7 +136,7 @@ describe('the collector', () => {
     await until(() => seqs('live').length).toEqual(atLeast(2));
     await hub.stop();
     const before = received().at(-1)?.report.seq ?? 0;
-    await until(() => spool.stats().reports).toEqual(atLeast(6));
+    await until(() => spool.stats().reports).toEqual(atLeast(7));
     expect(collector.status().trouble).toContain("can't reach the hub");
     hub = await startHubSide({ key, site, port });
     await until(() => spool.stats().reports).toBe(0);
@@ -150,13 +155,13 @@ describe('the collector', () => {
     const { spool } = await start();
     await until(() => spool.stats().reports).toEqual(atLeast(12));
     hub.behaviour.backfillPerS = 10;
-    hub.behaviour.refuse = null;
-    await until(() => seqs('backfill').length).toEqual(atLeast(2));
     const startedAt = performance.now();
-    const from = seqs('backfill').length;
-    await until(() => seqs('backfill').length).toEqual(atLeast(from + 5));
-    const perS = ((seqs('backfill').length - from) * 1000) / (performance.now() - startedAt);
-    expect(perS).toBeLessThan(15);
+    hub.behaviour.refuse = null;
+    await until(() => seqs('backfill').length).toEqual(atLeast(9));
+    const sent = seqs('backfill').length;
+    const elapsedS = (performance.now() - startedAt) / 1000;
+    // The first batch, of a quarter of a second, goes at once.
+    expect(sent).toBeLessThanOrEqual(10 * elapsedS + 3);
   });
 
   it('sends again, unchanged, what was never acknowledged', async () => {
@@ -223,7 +228,7 @@ describe('the collector', () => {
     hub.behaviour.refuse = null;
     await until(() => received().length).toEqual(atLeast(1));
     const offline = received().find(({ report: { seq } }) => seq === 1)?.report;
-    expect(Math.abs((offline?.clockOffsetMs ?? 0) - 864_000_000)).toBeLessThan(100);
+    expect(Math.abs((offline?.clockOffsetMs ?? 0) - 864_000_000)).toBeLessThan(2000);
   });
 
   it('reports what works when a probe throws, hangs or gives nonsense', async () => {

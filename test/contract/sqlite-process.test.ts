@@ -46,7 +46,7 @@ describe('SQLite: its file', () => {
   test('a second process is told which directory is in use, and the first is not disturbed', async () => {
     const other = run([NODE, `${ROOT}test/contract/sqlite-writer.ts`, dir]);
     writer = other;
-    await until('the other process appends', () => acknowledged(other) > 0, 10_000, other.output);
+    await until('the other process appends', () => acknowledged(other) > 0, 30_000, other.output);
     const { log, table } = open();
     for (const start of [() => log.start(), () => table.start()]) {
       await expect(start()).rejects.toMatchObject({
@@ -66,7 +66,7 @@ describe('SQLite: its file', () => {
       await until(
         'some hundreds are stored',
         () => acknowledged(other) > 200 + round * 130,
-        10_000,
+        30_000,
         other.output,
       );
       await other.kill('SIGKILL');

@@ -92,7 +92,7 @@ test('a query that runs for long delays no insert', async () => {
     expect(isReading).toBe(true);
     await slow;
   });
-}, 30_000);
+});
 
 test('a read over its time or memory is refused as limit, and the next one works', async () => {
   const tight = { timeS: 1, memoryBytes: 30_000_000 };
@@ -163,7 +163,7 @@ test('a second process on the same path is told who holds it', async () => {
     expect(said).toContain(path);
     expect(said).toContain(String(process.pid));
   });
-}, 20_000);
+});
 
 test('a store that was stopped refuses, and opens again with what it had', async () => {
   await withStore(async (store) => {
@@ -222,4 +222,4 @@ test('killed in the middle of inserts and inserted again in other cuts, nothing 
   } finally {
     rmSync(path, { recursive: true, force: true });
   }
-}, 60_000);
+});

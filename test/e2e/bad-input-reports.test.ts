@@ -104,7 +104,7 @@ const WRONG: Wrong[] = [
   },
 ];
 
-describe(`bad reports and frames, seed ${seed}`, { timeout: 60_000 }, () => {
+describe(`bad reports and frames, seed ${seed}`, { timeout: 120_000 }, () => {
   const hub = new Hub();
   let neighbour: Collector | null = null;
   beforeAll(async () => {
@@ -115,11 +115,11 @@ describe(`bad reports and frames, seed ${seed}`, { timeout: 60_000 }, () => {
       'the neighbour is heard',
       async () => (await hub.site('neighbour')).site.freshness === 'heard',
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     await neighbour?.remove();
     await hub.remove();
-  }, 60_000);
+  });
 
   it.concurrent.each(WRONG)(
     'quarantines a report with $what as $reason, and takes those around it',

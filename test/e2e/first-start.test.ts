@@ -13,7 +13,7 @@ function firewall(): string {
   return spawnSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).stdout ?? '';
 }
 
-describe('the first start', { timeout: 60_000 }, () => {
+describe('the first start', { timeout: 120_000 }, () => {
   const hub = new Hub({ localSite: true });
   const before = firewall();
   /** What a command prints for programs; what it says to people goes elsewhere. */
@@ -21,7 +21,7 @@ describe('the first start', { timeout: 60_000 }, () => {
     const env = { ...process.env, NO_COLOR: '1', PLUMBLINE_DATA_DIR: hub.dataDir };
     return (await execute(`${ROOT}plumbline`, args, { cwd: ROOT, env })).stdout;
   };
-  beforeAll(() => hub.start(), 60_000);
+  beforeAll(() => hub.start());
   afterAll(() => hub.remove());
 
   it('shows this machine as a site, with its score', async () => {

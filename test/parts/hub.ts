@@ -106,7 +106,7 @@ export class Hub {
           authorization: `Bearer ${this.token}`,
           ...(body !== undefined && { 'content-type': 'application/json' }),
         },
-        timeout: 20_000,
+        timeout: 40_000,
       },
       (response) => {
         const chunks: Buffer[] = [];
@@ -120,7 +120,7 @@ export class Hub {
       },
     );
     request.on('error', reject);
-    request.on('timeout', () => request.destroy(new Error('no answer in 20 s')));
+    request.on('timeout', () => request.destroy(new Error('no answer in 40 s')));
     request.end(body === undefined ? undefined : JSON.stringify(body));
     return promise;
   }

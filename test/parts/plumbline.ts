@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { NODE, ROOT, run } from './process.ts';
 
-const ENDS_WITHIN_MS = 25_000;
+const ENDS_WITHIN_MS = 60_000;
 
 /** One command line as people type it, in a process of its own, to its end; killed when it does not come to one. */
 export async function plumbline(

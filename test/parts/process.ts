@@ -66,7 +66,7 @@ export function run(command: readonly string[], options: RunOptions = {}): Runni
     exit,
     async kill(signal = 'SIGTERM') {
       if (!over) child.kill(signal);
-      const patience = setTimeout(() => child.kill('SIGKILL'), 20_000);
+      const patience = setTimeout(() => child.kill('SIGKILL'), 40_000);
       await exit;
       clearTimeout(patience);
     },

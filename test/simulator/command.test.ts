@@ -34,7 +34,7 @@ async function simulate(port: number, ...args: string[]): Promise<string> {
     version: '0.1.0',
     out: nowhere(),
     err: nowhere(),
-    untilStopped: () => AbortSignal.timeout(10_000),
+    untilStopped: () => AbortSignal.timeout(60_000),
     fail: (code, message) => {
       throw new Error(`${code}: ${message}`);
     },

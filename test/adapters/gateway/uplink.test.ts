@@ -13,7 +13,8 @@ import { type HubSide, startHubSide } from './hub-side.ts';
 const key = randomBytes(32);
 const site = 'jp-tokyo-1';
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-const FAST = { backoffMinMs: 10, backoffMaxMs: 40, pingMs: 20, deadMs: 300, ackMs: 60_000 };
+/** Quick to come back, but slow to call a hub dead: a busy machine makes it wait for no fault of its own. */
+const FAST = { backoffMinMs: 10, backoffMaxMs: 40, pingMs: 20, deadMs: 60_000, ackMs: 60_000 };
 let hub: HubSide;
 let uplinks: Uplink[];
 
@@ -43,9 +44,8 @@ function connect(options: Partial<GatewayUplinkOptions> = {}): Uplink {
   return uplink;
 }
 
-const isReady = (uplink: Uplink) =>
-  expect.poll(() => uplink.ready, { interval: 2, timeout: 5000 }).toBe(true);
-const trouble = (uplink: Uplink) => expect.poll(() => uplink.trouble(), { interval: 2, timeout: 5000 });
+const isReady = (uplink: Uplink) => expect.poll(() => uplink.ready, { interval: 2 }).toBe(true);
+const trouble = (uplink: Uplink) => expect.poll(() => uplink.trouble(), { interval: 2 });
 const bytes = (text: string) => Buffer.from(text);
 
 describe('the uplink', () => {
@@ -109,7 +109,7 @@ describe('the uplink', () => {
   });
 
   it('lets go of a hub that says nothing any more', async () => {
-    const uplink = connect();
+    const uplink = connect({ timing: { ...FAST, deadMs: 300 } });
     await isReady(uplink);
     hub.behaviour.answerPings = false;
     await trouble(uplink).toContain('silent');
@@ -135,9 +135,14 @@ describe('the uplink', () => {
     expect(uplink.offsetMs()).toBe(null);
     await isReady(uplink);
     const error = () => Math.abs(Date.now() + 864_000_000 - (Date.now() + stepMs + (uplink.offsetMs() ?? 0)));
-    expect(error()).toBeLessThan(50);
-    stepMs = -3_600_000;
-    expect(error()).toBeLessThan(50);
+    // It is as good as the quickest of its measurements, and there is one every 20 ms.
+    const worstOverAStep = () => {
+      stepMs = 0;
+      const before = error();
+      stepMs = -3_600_000;
+      return Math.max(before, error());
+    };
+    await expect.poll(worstOverAStep, { interval: 20 }).toBeLessThan(50);
   });
 
   it('says in words, with the remedy, why it is not connected', async () => {

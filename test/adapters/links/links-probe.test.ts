@@ -61,6 +61,8 @@ async function watch(
     links,
     hub: { url: `http://127.0.0.1:${await peer()}` },
     intervalMs: 100,
+    // A peer on this machine always answers, however late a busy machine lets it.
+    timeoutMs: 20_000,
     clock: systemClock,
     keep: (name, text) => texts.set(name, text),
     kept: (name) => texts.get(name) ?? null,
@@ -77,7 +79,9 @@ async function read(probe: Probe, name: string): Promise<Link | undefined> {
 }
 /** Polls until the link is as expected. */
 const link = (probe: Probe, name: string) =>
-  expect.poll(() => read(probe, name), { interval: 50, timeout: 8000 });
+  expect.poll(() => read(probe, name), { interval: 20, timeout: 15_000 });
+/** Attempts go on while the test looks. */
+const atLeast = (least: number) => expect.toSatisfy((count: number) => count >= least);
 
 describe('the links probe', () => {
   it('counts answers with their latency, and the hub itself as a link', async () => {
@@ -87,10 +91,10 @@ describe('the links probe', () => {
       protocol: 'tcp',
       target: `127.0.0.1:${port}`,
       up: true,
-      requests: 2,
+      requests: atLeast(2),
       losses: 0,
       errors: 0,
-      window: { requests: 2, losses: 0, errors: 0 },
+      window: { requests: atLeast(2), losses: 0, errors: 0 },
       latency: { p50Ms: expect.any(Number) },
       budgetMs: 20,
     });
@@ -102,12 +106,19 @@ describe('the links probe', () => {
     const probe = await watch([{ name: 'db', url: `tcp://127.0.0.1:${port}` }]);
     await link(probe, 'db').toMatchObject({
       up: false,
-      losses: 2,
+      losses: atLeast(2),
       errors: 0,
       lastError: 'connection refused',
     });
+    const before = await read(probe, 'db');
+    expect(before?.losses).toBe(before?.requests);
     await listen(createServer(), port);
-    await link(probe, 'db').toMatchObject({ up: true, losses: 2 });
+    await link(probe, 'db').toMatchObject({ up: true, losses: atLeast(before?.losses ?? 0) });
+    const after = await read(probe, 'db');
+    await link(probe, 'db').toMatchObject({
+      requests: atLeast((after?.requests ?? 0) + 2),
+      losses: after?.losses,
+    });
   });
 
   it('calls a dropped SYN a loss, though TCP would send it again', async () => {
@@ -129,7 +140,7 @@ describe('the links probe', () => {
     });
     await link(probe, 'deaf').toMatchObject({
       up: false,
-      losses: expect.toSatisfy((losses: number) => losses >= 3),
+      losses: atLeast(3),
       lastError: 'no connection within 300 ms',
     });
   });
@@ -145,7 +156,7 @@ describe('the links probe', () => {
       protocol: 'http',
       up: true,
       losses: 0,
-      errors: 2,
+      errors: atLeast(2),
       lastError: 'answered HTTP 503',
     });
     await link(probe, 'strict').toMatchObject({ up: true, losses: 0, errors: 0 });
@@ -159,7 +170,7 @@ describe('the links probe', () => {
     });
     const probe = await watch([{ name: 'api', url: `http://me:secret@127.0.0.1:${port}/x?token=secret` }]);
     await link(probe, 'api').toMatchObject({
-      requests: 3,
+      requests: atLeast(3),
       errors: 0,
       target: `http://127.0.0.1:${port}/x`,
     });
@@ -169,21 +180,16 @@ describe('the links probe', () => {
   it('tells a peer that takes the connection but never answers from one that speaks no HTTP', async () => {
     const mute = await peer();
     const babble = await listen(createServer((socket) => socket.end('SSH-2.0\r\n')));
-    const probe = await watch(
-      [
-        { name: 'mute', url: `http://127.0.0.1:${mute}/` },
-        { name: 'babble', url: `http://127.0.0.1:${babble}/` },
-      ],
-      { timeoutMs: 100 },
-    );
-    await link(probe, 'mute').toMatchObject({
+    const impatient = await watch([{ name: 'mute', url: `http://127.0.0.1:${mute}/` }], { timeoutMs: 100 });
+    const probe = await watch([{ name: 'babble', url: `http://127.0.0.1:${babble}/` }]);
+    await link(impatient, 'mute').toMatchObject({
       up: false,
       lastError: expect.stringContaining('no answer within'),
     });
     await link(probe, 'babble').toMatchObject({
       up: true,
       losses: 0,
-      errors: expect.toSatisfy((errors: number) => errors > 0),
+      errors: atLeast(1),
     });
   });
 
