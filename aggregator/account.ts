@@ -1,7 +1,7 @@
 import { compareBoots, isNewer } from '../core/account.ts';
 import type { SiteState } from '../core/model/site-state.ts';
 import type { Authentic } from './authenticate.ts';
-import { identityOf, isCovered, type Known } from './known.ts';
+import { bootOf, identityOf, type Known } from './known.ts';
 import type { Memory, SiteMemory } from './memory.ts';
 import { type Refusal, refuse, type Step } from './step.ts';
 
@@ -23,8 +23,8 @@ export function account(authentic: Authentic, memory: Memory, known: Known): Ste
   const { site, boot, seq } = report;
   const remembered = memory.of(site);
   const isLive = record.topic === 'reports';
-  const covered = isCovered(remembered, boot, seq);
-  const before = hashBefore(remembered, authentic, known);
+  const identity = identityOf(site, boot, seq);
+  const before = hashBefore(remembered, authentic, known.hashes.get(identity));
   if (before !== undefined && before !== hash)
     return refuse(
       'conflict',
@@ -37,20 +37,24 @@ export function account(authentic: Authentic, memory: Memory, known: Known): Ste
   }
   const state = remembered.state;
   const moves = isLive && (state === null || isNewer(report, state));
-  if (moves || boot === remembered.boot) memory.remember(remembered, boot, seq, hash);
-  if (!covered) known.set(identityOf(site, boot, seq), hash);
+  // All of it, since memory keeps the last few only, and nothing of this batch is in the store yet.
+  known.hashes.set(identity, hash);
+  const stored = known.newest.size === 0 ? undefined : known.newest.get(bootOf(site, boot));
+  if (stored !== undefined && seq > stored) known.newest.set(bootOf(site, boot), seq);
+  if (moves || boot === remembered.boot) memory.remember(remembered, boot, seq, hash, stored);
   return {
     ok: true,
     value: { ...authentic, repeated: before !== undefined, moves, previous: state },
   };
 }
 
-function hashBefore(remembered: SiteMemory, { report }: Authentic, known: Known): string | undefined {
-  const { site, boot, seq } = report;
+function hashBefore(
+  remembered: SiteMemory,
+  { report: { boot, seq } }: Authentic,
+  known: string | undefined,
+): string | undefined {
   const recent = remembered.boot === boot ? remembered.recent.get(seq) : undefined;
-  if (recent !== undefined) return recent;
-  const stored = known.size === 0 ? undefined : known.get(identityOf(site, boot, seq));
-  return stored ?? hashInState(remembered, boot, seq);
+  return recent ?? known ?? hashInState(remembered, boot, seq);
 }
 
 /** The newest report is in the state too, should the store have it no longer. */

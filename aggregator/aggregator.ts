@@ -8,7 +8,7 @@ import type { Table, TableView } from '../core/ports/table.ts';
 import { DEFAULT_WEIGHTS, type Weights } from '../core/score/weights.ts';
 import { insertRows, publishStates } from './effects.ts';
 import { createFigures, type Figures } from './figures.ts';
-import { lookUp } from './known.ts';
+import { type Known, lookUp, nothingKnown } from './known.ts';
 import { createMemory, type Memory } from './memory.ts';
 import { emptyOutcome, type Outcome } from './outcome.ts';
 import { createPace, type Pace } from './pace.ts';
@@ -173,9 +173,10 @@ class ReportAggregator implements Aggregator {
   async #take(batch: LogBatch, parts: Parts, outcome: Outcome, beganMs: number): Promise<void> {
     const { store, table, clock, logger } = this.#options;
     const { memory } = parts;
+    const known = nothingKnown();
     for (let from = 0; from < batch.records.length; from += PIECE_RECORDS) {
       const piece = batch.records.slice(from, from + PIECE_RECORDS);
-      if (!(await this.#work(piece, parts, outcome))) return;
+      if (!(await this.#work(piece, parts, known, outcome))) return;
     }
     const inserted = await this.#untilDone('insert', () => insertRows(outcome, store, clock));
     if (inserted === null) return;
@@ -191,13 +192,13 @@ class ReportAggregator implements Aggregator {
   }
 
   /** False when stopped meanwhile. */
-  async #work(records: readonly LogRecord[], parts: Parts, outcome: Outcome): Promise<boolean> {
+  async #work(records: readonly LogRecord[], parts: Parts, known: Known, outcome: Outcome): Promise<boolean> {
     const { store, spoolMaxAgeMs } = this.#options;
     const { registry, memory } = parts;
     const admitted = admit(records, registry, spoolMaxAgeMs);
-    const asked = await this.#untilDone('look up', () => lookUp(store, memory, admitted.authentic));
+    const asked = await this.#untilDone('look up', () => lookUp(store, memory, admitted.authentic, known));
     if (asked === null) return false;
-    conclude(admitted, asked.value, memory, this.#weights, outcome);
+    conclude(admitted, known, memory, this.#weights, outcome);
     return true;
   }
 

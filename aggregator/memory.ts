@@ -16,8 +16,8 @@ export type SiteMemory = {
   boot: string;
   /** Hashes by sequence number of `boot`, in the order they came. */
   recent: Map<number, string>;
-  /** The largest sequence number of `boot` that came since this memory began; -1 before the first. */
-  newest: number;
+  /** The largest sequence number of `boot` that came or that the store has; null until the store was asked. */
+  newest: number | null;
   /** The state as it was last written, to tell our own change of the table from another's. */
   written: Uint8Array | null;
 };
@@ -25,7 +25,8 @@ export type SiteMemory = {
 /** The one mutable state of the pipeline; only its loop touches it. */
 export interface Memory {
   of(site: string): SiteMemory;
-  remember(memory: SiteMemory, boot: string, seq: number, hash: string): void;
+  /** `stored` is the largest number of this boot that the store has, where it was asked. */
+  remember(memory: SiteMemory, boot: string, seq: number, hash: string, stored: number | undefined): void;
   /** Another aggregator has had some of the sites: what was known here may be old. */
   forget(): void;
   readonly size: number;
@@ -47,7 +48,7 @@ export function createMemory(states: TableView, logger: Logger): Memory {
     const stored = bytes === undefined ? null : read(site, bytes);
     if (known?.state && stored !== null && !isNewer(stored, known.state)) return known;
     // New here, deleted, or somebody else moved it on while its partition was elsewhere.
-    const fresh = { state: stored, boot: stored?.boot ?? '', recent: new Map(), newest: -1, written: null };
+    const fresh = { state: stored, boot: stored?.boot ?? '', recent: new Map(), newest: null, written: null };
     sites.set(site, fresh);
     return fresh;
   }
@@ -75,14 +76,21 @@ function isOwn(known: SiteMemory, bytes: Uint8Array): boolean {
   return known.written !== null && Buffer.compare(known.written, bytes) === 0;
 }
 
-function remember(memory: SiteMemory, boot: string, seq: number, hash: string): void {
+function remember(
+  memory: SiteMemory,
+  boot: string,
+  seq: number,
+  hash: string,
+  stored: number | undefined,
+): void {
   if (memory.boot !== boot) {
     memory.boot = boot;
     memory.recent.clear();
-    memory.newest = -1;
+    memory.newest = null;
   }
   memory.recent.set(seq, hash);
-  memory.newest = Math.max(memory.newest, seq);
+  const newest = memory.newest ?? stored ?? null;
+  if (newest !== null) memory.newest = Math.max(newest, seq);
   for (const oldest of memory.recent.keys()) {
     if (memory.recent.size <= RECENT) break;
     memory.recent.delete(oldest);

@@ -10,6 +10,7 @@ import { openSqlite } from '../adapters/sqlite/open.ts';
 import { type Accounted, account } from '../aggregator/account.ts';
 import { type Authentic, authenticate } from '../aggregator/authenticate.ts';
 import { type Decoded, decode } from '../aggregator/decode.ts';
+import { nothingKnown } from '../aggregator/known.ts';
 import { createMemory } from '../aggregator/memory.ts';
 import { emptyOutcome } from '../aggregator/outcome.ts';
 import { createRegistry } from '../aggregator/registry.ts';
@@ -150,6 +151,7 @@ async function stages(parts: Parts, reports: ReturnType<typeof reportsOf>) {
   for (let from = 0; from < records.length; from += SITES) {
     const batch = records.slice(from, from + SITES);
     const outcome = emptyOutcome();
+    const known = nothingKnown();
     // In small pieces, so that a step is not charged for the garbage that measuring steps apart keeps alive.
     for (let at = 0; at < batch.length; at += PIECE) {
       const piece = batch.slice(at, at + PIECE);
@@ -158,7 +160,7 @@ async function stages(parts: Parts, reports: ReturnType<typeof reportsOf>) {
         decoded.map((one) => stepValue<Authentic>(authenticate(one, registry, DAY_MS))),
       );
       const accounted = await timed('account', () =>
-        authentic.map((one) => stepValue<Accounted>(account(one, memory, new Map()))),
+        authentic.map((one) => stepValue<Accounted>(account(one, memory, known))),
       );
       const judged = await timed('score', () => accounted.map((one) => judge(one, DEFAULT_WEIGHTS)));
       await timed('rows', () => {

@@ -38,7 +38,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const name of ['report', 'quarantine', 'gap', 'event', 'dirty_minute'])
+  for (const name of ['report', 'boot_ledger_agg', 'quarantine', 'gap', 'event', 'dirty_minute'])
     await store.derive(`TRUNCATE TABLE plumbline.${name}`);
   const parts = openSqlite({
     dir: join(dir, `log-${round++}`),
@@ -85,7 +85,7 @@ async function aggregate(over: Partial<{ store: Store; clock: Clock }> = {}) {
 }
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await sleep(20))
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline; await sleep(20))
     if (await holds()) return;
   throw new Error(`not in time: ${what}`);
 }
@@ -239,6 +239,35 @@ test('a restarted aggregator looks up in the store what it no longer remembers',
     (await metrics.expose()).includes('plumbline_reports_total{outcome="repeated"} 1'),
   );
   expect((await stateOf('a-1'))?.seq).toBe(3);
+});
+
+test('a held report that comes first after a restart hides no conflict with what the store has', async () => {
+  const first = await aggregate();
+  await log.append('backfill', [said('a-1', 7)]);
+  await log.append('reports', [said('a-1', 1)]);
+  await until('caught up', () => first.aggregator.caughtUp());
+  await first.aggregator.stop();
+  const { aggregator } = await aggregate();
+  await log.append('backfill', [said('a-1', 3)]);
+  await until('caught up', () => aggregator.caughtUp());
+  await log.append('reports', [said('a-1', 5), said('a-1', 7, { missed: 4 }), said('a-1', 8)]);
+  await until('caught up', () => aggregator.caughtUp());
+  expect(await rows('SELECT reason, toUInt32(seq) AS seq FROM plumbline.quarantine FINAL')).toEqual([
+    { reason: 'conflict', seq: 7 },
+  ]);
+  expect((await stored()).map(({ seq }) => seq)).toEqual([1, 3, 5, 7, 8]);
+});
+
+test('two contents far apart in one batch conflict', async () => {
+  await log.append('reports', [said('a-1', 600)]);
+  const others = Array.from({ length: 300 }, (_, i) => said('a-1', i + 1));
+  await log.append('backfill', [...others, said('a-1', 1, { missed: 5 })]);
+  const { aggregator } = await aggregate();
+  await until('caught up', () => aggregator.caughtUp());
+  expect(await rows('SELECT reason, toUInt32(seq) AS seq FROM plumbline.quarantine FINAL')).toEqual([
+    { reason: 'conflict', seq: 1 },
+  ]);
+  expect(await stored()).toHaveLength(301);
 });
 
 test('two aggregators share the partitions, and each record is stored once', async () => {

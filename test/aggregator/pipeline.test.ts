@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { hashOf } from '../../aggregator/authenticate.ts';
 import { insertRows } from '../../aggregator/effects.ts';
-import { identityOf, type Known } from '../../aggregator/known.ts';
+import { identityOf, type Known, nothingKnown } from '../../aggregator/known.ts';
 import { createMemory, type Memory } from '../../aggregator/memory.ts';
 import { admit, conclude } from '../../aggregator/pipeline.ts';
 import { createRegistry } from '../../aggregator/registry.ts';
@@ -24,9 +24,15 @@ beforeEach(() => {
   memory = createMemory(viewOf(), silent);
 });
 
-function take(records: LogRecord[], known: Known = new Map()) {
+function take(records: LogRecord[], known: Known = nothingKnown()) {
   const admitted = admit(records, registry, SPOOL_MAX_AGE_MS);
   return conclude(admitted, known, memory, DEFAULT_WEIGHTS);
+}
+/** As if the store had answered that it has this report. */
+function inStore(said: Report): Known {
+  const known = nothingKnown();
+  known.hashes.set(identityOf(said.site, said.boot, said.seq), hashOf(Buffer.from(JSON.stringify(said))));
+  return known;
 }
 const live = (part: Partial<Report>, record: Partial<LogRecord> = {}) => recordOf(report(part), record);
 const held = (part: Partial<Report>, record: Partial<LogRecord> = {}) =>
@@ -46,13 +52,10 @@ describe('identity', () => {
     ]);
     expect(take([live(other)]).refused).toHaveLength(1);
     memory.forget();
-    const known = new Map([
-      [identityOf('jp-tokyo-1', OLD, 1), hashOf(Buffer.from(JSON.stringify(report({ seq: 1 }))))],
-    ]);
-    expect(take([live(other)], new Map(known)).refused).toHaveLength(1);
-    expect(take([held(other)], new Map(known)).refused).toHaveLength(1);
+    expect(take([live(other)], inStore(report({ seq: 1 }))).refused).toHaveLength(1);
+    expect(take([held(other)], inStore(report({ seq: 1 }))).refused).toHaveLength(1);
     memory.forget();
-    expect(take([live({ seq: 1 })], known)).toMatchObject({ repeated: 1, refused: [] });
+    expect(take([live({ seq: 1 })], inStore(report({ seq: 1 })))).toMatchObject({ repeated: 1, refused: [] });
   });
 
   test('two held reports of one identity in one batch conflict', () => {
@@ -86,8 +89,7 @@ describe('identity', () => {
   test('an older boot that the store knows is a redelivery, not a conflict', () => {
     take([live({ boot: NEW, seq: 1 })]);
     const again = report({ boot: OLD, seq: 900 });
-    const known = new Map([[identityOf(again.site, OLD, 900), hashOf(Buffer.from(JSON.stringify(again)))]]);
-    expect(take([recordOf(again)], known)).toMatchObject({ repeated: 1, refused: [] });
+    expect(take([recordOf(again)], inStore(again))).toMatchObject({ repeated: 1, refused: [] });
     expect(stateOf()?.boot).toBe(NEW);
   });
 
