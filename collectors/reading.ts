@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { PolicyReport } from '../core/model/policy-report.ts';
 import { Host, Link, Nodes, type ProbeStatus, Security, Workloads } from '../core/model/report.ts';
 import { Labels } from '../core/model/site.ts';
 import type { Observation, Probe } from '../core/ports/probe.ts';
@@ -10,6 +11,7 @@ const Parts = Type.Object({
   nodes: Type.Optional(Nodes),
   workloads: Type.Optional(Workloads),
   security: Type.Optional(Security),
+  policy: Type.Optional(PolicyReport),
 });
 const partsValidator = Compile(Parts);
 const labelsValidator = Compile(Labels);

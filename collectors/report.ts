@@ -9,7 +9,7 @@ const MAX_JSON_BYTES = MAX_REPORT_BYTES - 64;
 /** Everything in a report that the probes don't give. */
 export type Envelope = Omit<
   Report,
-  'v' | 'discovered' | 'probes' | 'host' | 'links' | 'nodes' | 'workloads' | 'security'
+  'v' | 'discovered' | 'probes' | 'host' | 'links' | 'nodes' | 'workloads' | 'security' | 'policy'
 >;
 
 /**

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { MAX_REPORT_BYTES } from './model/report.ts';
+import { Envelope, Version } from './model/signed.ts';
 import { SiteId } from './model/site.ts';
 
 /*
@@ -10,6 +11,8 @@ import { SiteId } from './model/site.ts';
  *   site → prove {site, proof, instance}          proof = channelProof(key, site, nonce)
  *   hub  → welcome {hubTimeMs, windowFrames, backfillPerS}   or   close(4401)
  *   site → ping {sentAtMs}                        hub → pong {sentAtMs, hubTimeMs}   (offset by Cristian's algorithm)
+ *   site → have {targets, specs}                  what a site with a policy agent holds; once a channel, after welcome
+ *   hub  → documents {envelopes, whole}           what is newer or missing there, and from then on every change that concerns it
  *   site → binary frame of reports                hub → ack {frame}   once the log has them durably, in frame order
  *
  * A site has at most `windowFrames` frames unacknowledged; the hub stops reading from one that has more.
@@ -47,6 +50,12 @@ export const HubMessage = Type.Union([
   }),
   Type.Object({ type: Type.Literal('pong'), sentAtMs: Type.Number(), hubTimeMs: Type.Integer() }),
   Type.Object({ type: Type.Literal('ack'), frame: Type.Integer() }),
+  Type.Object({
+    type: Type.Literal('documents'),
+    envelopes: Type.Array(Envelope, { maxItems: 256 }),
+    /** With it the site has all that the hub has for it now. */
+    whole: Type.Boolean(),
+  }),
 ]);
 export type HubMessage = Static<typeof HubMessage>;
 
@@ -59,6 +68,13 @@ export const SiteMessage = Type.Union([
     instance: Type.String({ minLength: 8, maxLength: 64 }),
   }),
   Type.Object({ type: Type.Literal('ping'), sentAtMs: Type.Number() }),
+  Type.Object({
+    type: Type.Literal('have'),
+    targets: Type.Array(Type.Object({ key: Type.String({ maxLength: 160 }), version: Version }), {
+      maxItems: 64,
+    }),
+    specs: Type.Array(Type.String({ maxLength: 160 }), { maxItems: 128 }),
+  }),
 ]);
 export type SiteMessage = Static<typeof SiteMessage>;
 

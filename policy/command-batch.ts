@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile';
 import type { FleetEvent } from '../core/model/event.ts';
-import { API_VERSION, Command, type CommandResult } from '../core/model/resource.ts';
+import { API_VERSION } from '../core/model/metadata.ts';
+import { Command, type CommandResult } from '../core/model/resource.ts';
 import type { LogRecord } from '../core/ports/log.ts';
 import { commandEvent } from './command-event.ts';
 import { decide } from './commands/decide.ts';

@@ -1,5 +1,6 @@
 import type { FleetEvent } from '../core/model/event.ts';
-import { API_VERSION, type HubStatus } from '../core/model/resource.ts';
+import { API_VERSION } from '../core/model/metadata.ts';
+import type { HubStatus } from '../core/model/resource.ts';
 
 /** The one HubStatus there is. */
 const NAME = 'hub';

@@ -34,6 +34,10 @@ class ClickHouseStore implements Store {
     event: compileEncoder('event'),
     dirty_minute: compileEncoder('dirty_minute'),
     membership: compileEncoder('membership'),
+    policy_report: compileEncoder('policy_report'),
+    flow: compileEncoder('flow'),
+    rollout_evidence: compileEncoder('rollout_evidence'),
+    decision: compileEncoder('decision'),
   };
   #buffer = new NativeBuffer(FIRST_BUFFER_BYTES);
   #opened: Opened | null = null;

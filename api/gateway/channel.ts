@@ -112,7 +112,8 @@ export class Channel {
     }
     if (message.type === 'prove') this.#prove(message.site, message.proof);
     else if (this.#keyEpoch === null) this.close(CLOSE.malformed, 'prove who you are before anything else');
-    else this.#send({ type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#host.clock.nowMs() });
+    else if (message.type === 'ping')
+      this.#send({ type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#host.clock.nowMs() });
   }
 
   #prove(site: string, proof: string): void {

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { checkDocument } from '../../core/document.ts';
-import { API_VERSION, resourceKey, VirtualSiteDocument } from '../../core/model/resource.ts';
+import { API_VERSION } from '../../core/model/metadata.ts';
+import { resourceKey, VirtualSiteDocument } from '../../core/model/resource.ts';
 import { SiteId } from '../../core/model/site.ts';
 import { Applied } from '../../core/model/view.ts';
 import { type Problem, problem } from '../../core/problem.ts';

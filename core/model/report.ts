@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { PolicyReport } from './policy-report.ts';
 import { BootId, Labels, SiteId, SiteKind } from './site.ts';
 
 /** Largest sealed report (MAC and JSON) that any part of the pipeline accepts, in bytes. */
@@ -170,5 +171,6 @@ export const Report = Type.Object({
   nodes: Type.Optional(Nodes),
   workloads: Type.Optional(Workloads),
   security: Type.Optional(Security),
+  policy: Type.Optional(PolicyReport),
 });
 export type Report = Static<typeof Report>;

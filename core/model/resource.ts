@@ -1,30 +1,6 @@
-import Type, { type Static, type TSchema } from 'typebox';
+import Type, { type Static } from 'typebox';
+import { API_VERSION, LabelSelector, ResourceName, resource, Timestamp } from './metadata.ts';
 import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
-
-export const API_VERSION = 'plumbline.io/v1';
-
-const Timestamp = Type.Integer({ minimum: 0 });
-export const ResourceName = Type.String({ pattern: SITE_ID_PATTERN });
-
-/** What every resource of table `resources` carries. Times are epoch milliseconds; `revision` counts its changes. */
-export const Metadata = Type.Object({
-  name: ResourceName,
-  uid: Type.String(),
-  createdAtMs: Timestamp,
-  updatedAtMs: Timestamp,
-  revision: Type.Integer({ minimum: 1 }),
-  updatedBy: Type.String(),
-});
-export type Metadata = Static<typeof Metadata>;
-
-function resource<K extends string, S extends TSchema>(kind: K, spec: S) {
-  return Type.Object({
-    apiVersion: Type.Literal(API_VERSION),
-    kind: Type.Literal(kind),
-    metadata: Metadata,
-    spec,
-  });
-}
 
 /** A registered site. `labels` are the given ones, the authority for policy. */
 export const Site = resource(
@@ -56,30 +32,6 @@ export const Site = resource(
   }),
 );
 export type Site = Static<typeof Site>;
-
-/** A selector in string form (`env in (prod),!maintenance`) or as metav1.LabelSelector. */
-export const LabelSelector = Type.Union([
-  Type.String({ maxLength: 2048 }),
-  Type.Object(
-    {
-      matchLabels: Type.Optional(Type.Record(Type.String(), Type.String())),
-      matchExpressions: Type.Optional(
-        Type.Array(
-          Type.Object(
-            {
-              key: Type.String(),
-              operator: Type.Enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-              values: Type.Optional(Type.Array(Type.String())),
-            },
-            { additionalProperties: false },
-          ),
-          { maxItems: 32 },
-        ),
-      ),
-    },
-    { additionalProperties: false },
-  ),
-]);
 
 /** What an author may write of a virtual site; `guard` is its administrator's. */
 export const VirtualSiteSpec = Type.Object(

@@ -126,6 +126,82 @@ export const STORE_TABLES = {
     by: 'String',
     message: 'String',
   },
+  /**
+   * What one accepted report said of one policy. Identity (site, boot, seq, policy_kind, policy); partitioned by the day of
+   * `ts`. `detail` is the PolicyStatus as JSON, from which the rest was taken.
+   */
+  policy_report: {
+    site: 'LowCardinality(String)',
+    boot: 'LowCardinality(String)',
+    seq: 'UInt64',
+    ts: 'DateTime64(3)',
+    received_at: 'DateTime64(3)',
+    interval_ms: 'UInt32',
+    clock_offset_ms: 'Nullable(Int32)',
+    score: 'Nullable(UInt8)',
+    /** Observations that the report's probes lost, and 1 for one that failed. */
+    lost: 'UInt32',
+    enforcement: 'LowCardinality(String)',
+    policy_kind: 'LowCardinality(String)',
+    policy: 'LowCardinality(String)',
+    seen_epoch: 'UInt32',
+    seen_n: 'UInt64',
+    generation: 'UInt64',
+    digest: 'LowCardinality(String)',
+    mode: 'LowCardinality(String)',
+    phase: 'LowCardinality(String)',
+    live: 'UInt8',
+    counter_epoch: 'UInt64',
+    rule: 'Array(LowCardinality(String))',
+    hits: 'Array(UInt64)',
+    probe_hits: 'Array(UInt64)',
+    denies: 'UInt64',
+    probe_denies: 'UInt64',
+    unexpected_denies: 'UInt64',
+    full_sets: 'UInt32',
+    detail: 'String',
+  },
+  /** A total of connections a report gave. Identity (site, boot, seq, workload, direction, address, port, protocol, verdict). */
+  flow: {
+    site: 'LowCardinality(String)',
+    boot: 'LowCardinality(String)',
+    seq: 'UInt64',
+    ts: 'DateTime64(3)',
+    received_at: 'DateTime64(3)',
+    workload: 'LowCardinality(String)',
+    direction: 'LowCardinality(String)',
+    address: 'String',
+    name: 'LowCardinality(String)',
+    port: 'UInt16',
+    protocol: 'LowCardinality(String)',
+    verdict: 'LowCardinality(String)',
+    connections: 'UInt64',
+  },
+  /** What a decision about a stage rested on, one row a site. Identity (rollout, stage_key, site, decided_at). */
+  rollout_evidence: {
+    /** As Allowlist/payments. */
+    rollout: 'LowCardinality(String)',
+    /** <generation>/<index of the stage>/<when it began, epoch ms>. */
+    stage_key: 'String',
+    site: 'LowCardinality(String)',
+    decided_at: 'DateTime64(3)',
+    verdict: 'LowCardinality(String)',
+    reason_code: 'Array(LowCardinality(String))',
+    reason_text: 'Array(String)',
+    /** SiteEvidence (core/policy/evidence.ts) as JSON. */
+    evidence: 'String',
+  },
+  /** A decision about a stage, with what it takes to make it again. Identity (rollout, stage_key, decided_at). */
+  decision: {
+    rollout: 'LowCardinality(String)',
+    stage_key: 'String',
+    decided_at: 'DateTime64(3)',
+    verdict: 'LowCardinality(String)',
+    reason_text: 'Array(String)',
+    verifier_version: 'UInt32',
+    /** StageQuestion (core/policy/evidence.ts) as JSON: sites, range, thresholds. */
+    question: 'String',
+  },
   /** A minute (its start) that got a row after it was counted, so that census counts it again. The store notes when. */
   dirty_minute: { minute: 'DateTime64(3)' },
   /** Membership as intervals, [from_at, to_at). Identity (virtual_site, site, from_at); the largest version counts. An open end is 2100-01-01. */

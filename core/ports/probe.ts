@@ -3,7 +3,7 @@ import type { Labels } from '../model/site.ts';
 
 /** What a probe saw: parts of a report, and labels it discovered. */
 export type Observation = {
-  parts: Partial<Pick<Report, 'host' | 'links' | 'nodes' | 'workloads' | 'security'>>;
+  parts: Partial<Pick<Report, 'host' | 'links' | 'nodes' | 'workloads' | 'security' | 'policy'>>;
   discovered?: Labels;
   /** Observations it knows it missed since it was last read. */
   lost: number;

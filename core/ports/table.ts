@@ -8,10 +8,10 @@
  * - Several writes of one key may reach a view as the last one only (compaction); a view never goes back to an older one.
  * - An owner is the one process that holds a role. `claim` makes all earlier owners of that role powerless: their next
  *   write rejects with `fenced`, also when it was already under way, and never becomes visible. Writing to an owned table
- *   (`resources`) takes an owner; `state` is written without one, by whichever aggregator has the site's partition.
+ *   (all but `state`) takes an owner; `state` is written without one, by whichever aggregator has the site's partition.
  */
 
-export const TABLES = ['resources', 'state'] as const;
+export const TABLES = ['resources', 'specs', 'targets', 'state'] as const;
 export type TableName = (typeof TABLES)[number];
 
 export type TableEntry = { key: string; value: Uint8Array | null };
@@ -45,7 +45,7 @@ export interface Table {
   start(): Promise<void>;
   /** Resolves when the view is caught up. */
   view(table: TableName): Promise<TableView>;
-  write(table: Exclude<TableName, 'resources'>, entries: readonly TableEntry[]): Promise<void>;
+  write(table: 'state', entries: readonly TableEntry[]): Promise<void>;
   claim(role: 'control'): Promise<TableOwner>;
   stop(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { API_VERSION, type VirtualSiteDocument } from '../../core/model/resource.ts';
+import { API_VERSION } from '../../core/model/metadata.ts';
+import type { VirtualSiteDocument } from '../../core/model/resource.ts';
 import { parseSelector } from '../../core/selector.ts';
 import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';

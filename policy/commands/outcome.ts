@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Command, CommandResult, Metadata } from '../../core/model/resource.ts';
+import type { Metadata } from '../../core/model/metadata.ts';
+import type { Command, CommandResult } from '../../core/model/resource.ts';
 import type { ProblemCode } from '../../core/problem.ts';
 import type { Change } from '../registry.ts';
 

@@ -1,4 +1,5 @@
-import { API_VERSION, type Command, type Site } from '../../core/model/resource.ts';
+import { API_VERSION } from '../../core/model/metadata.ts';
+import type { Command, Site } from '../../core/model/resource.ts';
 import { reservedLabel } from '../../core/site-labels.ts';
 import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';

@@ -1,4 +1,5 @@
-import type { Command, Metadata } from '../../core/model/resource.ts';
+import type { Metadata } from '../../core/model/metadata.ts';
+import type { Command } from '../../core/model/resource.ts';
 import type { Registered } from '../registry.ts';
 
 /** The one resource that a command is about. */

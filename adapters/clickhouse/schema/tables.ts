@@ -33,6 +33,26 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
   event: { orderBy: 'at, id', partitionBy: 'toYYYYMM(at)', ttl: 'toDateTime(at) + INTERVAL 400 DAY' },
   dirty_minute: { orderBy: 'minute', version: 'marked_at', ttl: 'toDateTime(marked_at) + INTERVAL 2 DAY' },
   membership: { orderBy: 'virtual_site, site, from_at', version: 'version' },
+  policy_report: {
+    orderBy: 'policy, policy_kind, site, boot, seq',
+    partitionBy: 'toYYYYMMDD(ts)',
+    ttl: 'toDateTime(ts) + INTERVAL 14 DAY',
+  },
+  flow: {
+    orderBy: 'site, workload, direction, address, port, protocol, verdict, boot, seq',
+    partitionBy: 'toYYYYMMDD(ts)',
+    ttl: 'toDateTime(ts) + INTERVAL 14 DAY',
+  },
+  rollout_evidence: {
+    orderBy: 'rollout, stage_key, site, decided_at',
+    partitionBy: 'toYYYYMM(decided_at)',
+    ttl: 'toDateTime(decided_at) + INTERVAL 400 DAY',
+  },
+  decision: {
+    orderBy: 'rollout, stage_key, decided_at',
+    partitionBy: 'toYYYYMM(decided_at)',
+    ttl: 'toDateTime(decided_at) + INTERVAL 400 DAY',
+  },
 };
 
 /** Columns that the store fills by itself. */

@@ -114,6 +114,7 @@ export class HubSide {
       if (answerPings) tell(socket, { type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#timeMs() });
       return;
     }
+    if (message.type === 'have') return;
     this.instances.push(message.instance);
     if (message.proof !== channelProof(keyFrom(key), site, nonce))
       socket.close(CLOSE.unauthorized, 'wrong key');

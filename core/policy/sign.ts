@@ -1,0 +1,63 @@
+import { createPublicKey, type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto';
+import { Compile } from 'typebox/compile';
+import { type Envelope, type KeysBody, SignedBody, TENANT } from '../model/signed.ts';
+
+/** So that a signature made for something else never passes for one of these. */
+const CONTEXT = 'plumbline/policy/v1\0';
+const validator = Compile(SignedBody);
+
+export type SigningKey = { id: string; privateKey: KeyObject };
+export type TrustedKeys = KeysBody['keys'];
+export type Opened<B extends SignedBody = SignedBody> =
+  | { ok: true; body: B }
+  | { ok: false; code: 'unknown-key' | 'bad-signature' | 'malformed' | 'other-tenant'; detail: string };
+
+/** Ed25519 (RFC 8032) over the context string and the payload's bytes. */
+export function signBody(body: SignedBody, key: SigningKey): Envelope {
+  const payload = JSON.stringify(body);
+  const signature = signBytes(null, Buffer.from(CONTEXT + payload), key.privateKey).toString('base64url');
+  return { keyId: key.id, signature, payload };
+}
+
+/** Believes nothing before the signature holds. */
+export function openEnvelope(envelope: Envelope, trusted: TrustedKeys): Opened {
+  const key = trusted.find(({ id }) => id === envelope.keyId);
+  if (key === undefined)
+    return {
+      ok: false,
+      code: 'unknown-key',
+      detail: `the document is signed with key ${envelope.keyId}, which this site does not trust`,
+    };
+  const signed = Buffer.from(CONTEXT + envelope.payload);
+  if (!verifyBytes(null, signed, publicKeyOf(key.publicKey), Buffer.from(envelope.signature, 'base64url')))
+    return {
+      ok: false,
+      code: 'bad-signature',
+      detail: `the signature with key ${envelope.keyId} does not fit the document`,
+    };
+  const body = parse(envelope.payload);
+  if (!validator.Check(body)) {
+    const [error] = validator.Errors(body);
+    return {
+      ok: false,
+      code: 'malformed',
+      detail: `the signed document is not valid at ${error?.instancePath || '/'}: ${error?.message ?? 'unknown'}`,
+    };
+  }
+  if (body.tenant !== TENANT)
+    return { ok: false, code: 'other-tenant', detail: `the document is of tenant ${body.tenant}` };
+  return { ok: true, body };
+}
+
+/** From its 32 bytes as base64url. */
+export function publicKeyOf(x: string): KeyObject {
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
