@@ -1,5 +1,4 @@
 import type { Hearing } from '../core/freshness.ts';
-import type { FleetEvent } from '../core/model/event.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import { type Store, StoreError } from '../core/ports/store.ts';
@@ -18,7 +17,7 @@ import {
 import type { World } from './membership.ts';
 import type { MembershipKeeper } from './membership-keeper.ts';
 import type { Registry } from './registry.ts';
-import { episodeOf, silenceNews } from './silence.ts';
+import { SilenceKeeper } from './silence-keeper.ts';
 import type { SiteStates } from './site-states.ts';
 
 /** States of removed sites that one tick clears away. */
@@ -43,7 +42,7 @@ export class Watch {
   readonly #given: WatchOptions;
   readonly #failed: (labels: Record<string, string>) => void;
   readonly #silentSites: (value: number) => void;
-  readonly #told = new Map<string, number>();
+  readonly #silences: SilenceKeeper;
   #blind: Stretch | null = null;
   #watermark: Watermark = { minutesThroughMs: 0, dirtyThroughMs: 0 };
   #aliveAtMs: number | null = null;
@@ -53,6 +52,7 @@ export class Watch {
 
   constructor(given: WatchOptions) {
     this.#given = given;
+    this.#silences = new SilenceKeeper(given.store);
     this.#failed = given.metrics.counter(
       'plumbline_control_failures_total',
       'Parts of a tick that failed and are due again.',
@@ -77,12 +77,7 @@ export class Watch {
     this.#blind = before?.blind ?? null;
     this.#watermark = before?.census ?? firstWatermark(nowMs);
     this.#takeStates();
-    const told = await store.query<{ site: string; last_kind: string; last_id: string }>(
-      `SELECT site, argMax(kind, at) AS last_kind, argMax(id, at) AS last_id FROM plumbline.event
-       WHERE kind IN ('site.silent', 'site.recovered') GROUP BY site`,
-    );
-    for (const { site, last_kind, last_id } of told)
-      if (last_kind === 'site.silent') this.#told.set(site, episodeOf(last_id));
+    await this.#silences.restore();
     await keeper.restore(this.#world, this.#aliveAtMs ?? 0);
     await store.insert('event', [eventRow(startedEvent(nowMs))]);
     await this.#heartbeat(nowMs);
@@ -129,7 +124,7 @@ export class Watch {
   async #heartbeat(nowMs: number): Promise<void> {
     const stretch = blindStretch(this.#aliveAtMs, nowMs);
     if (stretch !== null) {
-      await this.#tell([blindEvent(stretch)]);
+      await this.#given.store.insert('event', [eventRow(blindEvent(stretch))]);
       this.#blind = stretch;
       this.#given.logger.warn(stretch, 'hub.blind');
     }
@@ -151,18 +146,8 @@ export class Watch {
     const heard = this.#given.hearing();
     // Nobody is blamed for a stretch in which nobody watched, whatever the aggregator says it heard.
     const hearing = { ...heard, sinceMs: Math.max(heard.sinceMs, this.#blind?.toMs ?? 0) };
-    const news = silenceNews(registry.sites.values(), states.all, this.#told, hearing, nowMs);
-    await this.#tell(news.map(({ event }) => event));
-    for (const { site, episode } of news) {
-      if (episode === null) this.#told.delete(site);
-      else this.#told.set(site, episode);
-    }
-    for (const site of this.#told.keys()) if (registry.site(site) === undefined) this.#told.delete(site);
-    this.#silentSites(this.#told.size);
-  }
-
-  async #tell(events: readonly FleetEvent[]): Promise<void> {
-    if (events.length > 0) await this.#given.store.insert('event', events.map(eventRow));
+    await this.#silences.step(registry.sites, states.all, hearing, nowMs);
+    this.#silentSites(this.#silences.lasting);
   }
 
   /** A removed site's state goes with it, so that a site of the same name begins anew. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Site } from '../../core/model/resource.ts';
 import type { SiteState } from '../../core/model/site-state.ts';
 import { blindStretch } from '../../policy/hub-status.ts';
-import { episodeOf, silenceNews } from '../../policy/silence.ts';
+import { type Silence, silenceNews } from '../../policy/silence.ts';
 import { NOON, siteState } from './control-parts.ts';
 
 const site = (spec: Partial<Site['spec']> = {}): Site => ({
@@ -20,10 +20,15 @@ const site = (spec: Partial<Site['spec']> = {}): Site => ({
 });
 const joined = { join: { secretHash: 'x', expiresAtMs: NOON, instance: 'm', joinedAtMs: NOON } };
 
+const silence = (part: Partial<Silence> = {}): Silence => ({
+  ...{ episode: NOON, toldAtMs: NOON + 30_000, isOver: false },
+  ...part,
+});
+
 function news(part: {
   spec?: Partial<Site['spec']>;
   state?: SiteState;
-  told?: number;
+  told?: Silence;
   sinceMs?: number;
   caughtUp?: boolean;
   nowMs: number;
@@ -55,10 +60,10 @@ describe('silence', () => {
 
   it('is told once, and a later silence is another one', () => {
     const nowMs = NOON + 500_000;
-    expect(news({ state, told: NOON, nowMs })).toEqual([]);
+    expect(news({ state, told: silence(), nowMs })).toEqual([]);
     const later = siteState('tokyo', NOON + 400_000);
-    expect(news({ state: later, told: NOON, nowMs: NOON + 401_000 })).toEqual(['site.recovered 400000']);
-    expect(news({ state: later, told: NOON, nowMs })).toEqual([
+    expect(news({ state: later, told: silence(), nowMs: NOON + 401_000 })).toEqual(['site.recovered 400000']);
+    expect(news({ state: later, told: silence(), nowMs })).toEqual([
       'site.recovered 400000',
       'site.silent 430000',
     ]);
@@ -67,7 +72,30 @@ describe('silence', () => {
   it('is not that of a site nobody has joined yet, but that of one that joined and never spoke', () => {
     expect(news({ nowMs: NOON + 1e6 })).toEqual([]);
     expect(news({ spec: joined, nowMs: NOON + 1e6 })).toEqual(['site.silent 30000']);
-    expect(news({ spec: joined, told: NOON, nowMs: NOON + 1e6 })).toEqual([]);
+    expect(news({ spec: joined, told: silence(), nowMs: NOON + 1e6 })).toEqual([]);
+  });
+
+  it('does not begin again once it is over, until the site was heard', () => {
+    expect(news({ state, told: silence({ isOver: true }), nowMs: NOON + 1e6 })).toEqual([]);
+    const later = siteState('tokyo', NOON + 400_000);
+    expect(news({ state: later, told: silence({ isOver: true }), nowMs: NOON + 500_000 })).toEqual([
+      'site.silent 430000',
+    ]);
+  });
+
+  it('does not end before it began, though a report waited while it was told', () => {
+    const told = silence({ toldAtMs: NOON + 90_000 });
+    const waited = siteState('tokyo', NOON + 60_000);
+    expect(news({ state: waited, told, nowMs: NOON + 89_000 })).toEqual(['site.recovered 90000']);
+  });
+
+  it('of another site that had the name before is not that of this one', () => {
+    const before = siteState('tokyo', NOON - 60_000);
+    const told = silence({ episode: NOON - 60_000 });
+    const nowMs = NOON + 1e6;
+    expect(news({ state: before, told, nowMs })).toEqual([]);
+    expect(news({ state: before, told, spec: joined, nowMs })).toEqual(['site.silent 30000']);
+    expect(news({ state: siteState('tokyo', nowMs), told, nowMs })).toEqual([]);
   });
 
   it('names its episode in its id', () => {
@@ -78,8 +106,8 @@ describe('silence', () => {
       { sinceMs: 0, caughtUp: true },
       NOON + 40_000,
     );
-    expect(episodeOf(first?.event.id ?? '')).toBe(NOON);
-    expect(first?.episode).toBe(NOON);
+    expect(first?.event.id).toBe(`site.silent/tokyo/${NOON}`);
+    expect(first?.newest).toEqual(silence());
   });
 });
 
