@@ -48,6 +48,8 @@ export interface Aggregator {
    * sent a moment ago. Nothing at all waiting would be too much to ask, since in a busy fleet there always is something.
    */
   keepsUp(): Promise<boolean>;
+  /** What it has been trying for a while now and can't get done, in words; null while it gets on. */
+  trouble(): string | null;
 }
 
 type Parts = {
@@ -75,6 +77,8 @@ class ReportAggregator implements Aggregator {
   #hasTaken = false;
   /** When the batch in hand was taken, by the monotonic clock; null between batches. */
   #takenAtMonoMs: number | null = null;
+  /** Why the batch in hand had to be tried again. */
+  #failure: string | null = null;
 
   constructor(options: AggregatorOptions) {
     this.#options = options;
@@ -122,6 +126,10 @@ class ReportAggregator implements Aggregator {
     return this.#hasTaken && (await subscription.lag()) <= MAX_RECORDS;
   }
 
+  trouble(): string | null {
+    return this.#isStuck() ? this.#failure : null;
+  }
+
   #isStuck(): boolean {
     const takenAtMs = this.#takenAtMonoMs;
     return takenAtMs !== null && this.#options.clock.monoMs() - takenAtMs > STUCK_AFTER_MS;
@@ -154,6 +162,7 @@ class ReportAggregator implements Aggregator {
       const outcome = emptyOutcome();
       await this.#take(batch, parts, outcome, beganMs);
       this.#takenAtMonoMs = null;
+      this.#failure = null;
       const paceMs = this.#pace(outcome.reports, beganMs);
       const isFull = batch.records.length >= MAX_RECORDS;
       if (!isFull) await pause(beganMs + paceMs - clock.monoMs(), signal);
@@ -222,6 +231,8 @@ class ReportAggregator implements Aggregator {
   }
 
   #untilDone<T>(what: string, act: () => Promise<T>): Promise<{ value: T } | null> {
-    return untilDone(what, act, this.#options.logger, this.#stopping.signal);
+    return untilDone(what, act, this.#options.logger, this.#stopping.signal, (why) => {
+      this.#failure = why;
+    });
   }
 }

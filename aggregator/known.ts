@@ -50,7 +50,10 @@ export async function lookUp(
   for (const { report } of reports) {
     const { site, boot, seq } = report;
     const remembered = memory.of(site);
-    if (isNew(remembered, boot, seq)) continue;
+    const isBegun = known.newest.size === 0 || !known.newest.has(bootOf(site, boot));
+    // Where memory began in this very batch, all is asked for: a kill in the midst of an insert may have left reports in the
+    // store that its ledger has not, and they come again first.
+    if (isBegun && isNew(remembered, boot, seq)) continue;
     const identity = identityOf(site, boot, seq);
     const recent = remembered.boot === boot ? remembered.recent.get(seq) : undefined;
     // Noted here, because memory may have forgotten it by the time this piece comes to it.

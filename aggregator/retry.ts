@@ -16,12 +16,14 @@ export async function untilDone<T>(
   act: () => Promise<T>,
   logger: Logger,
   signal: AbortSignal,
+  onFailure: (why: string) => void = () => {},
 ): Promise<{ value: T } | null> {
   for (let waitMs = FIRST_MS; ; waitMs = Math.min(MOST_MS, waitMs * 2)) {
     try {
       return { value: await act() };
     } catch (error) {
       if (!isOutside(error)) throw error;
+      onFailure(`${what}: ${error.message} (${error.code})`);
       logger.warn({ what, code: error.code, reason: error.message, waitMs }, 'aggregator.step.again');
     }
     if (!(await pause(waitMs, signal))) return null;

@@ -13,8 +13,10 @@ import type { Refused } from './step.ts';
  */
 export function addRows(judged: Judged, outcome: Outcome): void {
   const { report, record, previous, state } = judged;
+  const { repeated } = judged;
   outcome.reports.push(reportRow(judged));
-  if (judged.repeated) outcome.repeated++;
+  outcome.sources.push({ record, repeated });
+  if (repeated) outcome.repeated++;
   else outcome.stored++;
   outcome.minutes.add(minuteOf(report.ts));
   if (report.dropped.length > 0) {

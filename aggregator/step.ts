@@ -12,6 +12,7 @@ export const QUARANTINE_REASONS = [
   'mac',
   'clock',
   'conflict',
+  'unstorable',
 ] as const;
 export type QuarantineReason = (typeof QUARANTINE_REASONS)[number];
 

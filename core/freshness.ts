@@ -7,9 +7,10 @@ const FRESH_INTERVALS = 3;
 
 /**
  * From when on the hub could have heard its sites (epoch ms): after it started, or after its reader caught up, whichever
- * is later. `caughtUp` is false while reports still wait in the log, when silence proves nothing.
+ * is later. `caughtUp` is false while reports still wait in the log, when silence proves nothing; `trouble` is what its
+ * reader can't get done, in words, where that is why.
  */
-export type Hearing = { sinceMs: number; caughtUp: boolean };
+export type Hearing = { sinceMs: number; caughtUp: boolean; trouble?: string };
 
 /** How long the newest report of a site stays fresh, in ms. */
 export function toleranceMs(intervalMs: number, offlineToleranceMs?: number): number {

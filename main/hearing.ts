@@ -8,13 +8,17 @@ const LOOK_EVERY_MS = 1000;
  * Since when this hub hears its sites: from the moment at which its aggregator had read all but a batch of what was
  * waiting, after its start or after it had fallen behind. Asked once a second, so that everybody who judges freshness reads one answer.
  */
-export function openHearing(clock: Clock, keepsUp: () => Promise<boolean>) {
+export function openHearing(
+  clock: Clock,
+  { keepsUp, trouble }: { keepsUp(): Promise<boolean>; trouble(): string | null },
+) {
   let hearing: Hearing = { sinceMs: clock.nowMs(), caughtUp: false };
   let timer: NodeJS.Timeout | undefined;
   const look = async () => {
     const now = await keepsUp().catch(whileAway);
+    const why = trouble();
     if (now && !hearing.caughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
-    else hearing = { sinceMs: hearing.sinceMs, caughtUp: now };
+    else hearing = { sinceMs: hearing.sinceMs, caughtUp: now, ...(why !== null && { trouble: why }) };
     timer = setTimeout(look, LOOK_EVERY_MS).unref();
   };
   return {

@@ -54,7 +54,7 @@ export async function composeHub(
     metrics,
     spoolMaxAgeMs: config.spoolMaxAge,
   });
-  const hearing = openHearing(clock, () => aggregator.keepsUp());
+  const hearing = openHearing(clock, aggregator);
   const census = createCensus({ store, clock, logger });
   const housekeeping = keepHouse(log, logger);
   const ports = { log, table, store, clock, logger, metrics, hearing: hearing.now };

@@ -5,7 +5,7 @@ import { type QueryLane, type QueryParams, type Store, StoreError } from '../../
 import { type Clients, LANE_LIMITS, type LaneLimits } from './clients.ts';
 import { openEmbedded } from './embedded.ts';
 import { compileEncoder, NativeBuffer, type TableEncoder } from './encoder.ts';
-import { storeError } from './failure.ts';
+import { insertError, storeError } from './failure.ts';
 import { Lane } from './lane.ts';
 import { migrate } from './schema/migrate.ts';
 import { openServer } from './server.ts';
@@ -84,7 +84,7 @@ class ClickHouseStore implements Store {
       await clients.insertBlock(table, columns, structure, buffer.bytes.subarray(0, buffer.length));
     });
     this.#writing = written.catch(() => {});
-    await this.#track(written);
+    await this.#track(written, insertError);
   }
 
   async query<R extends object>(
@@ -120,12 +120,12 @@ class ClickHouseStore implements Store {
     return this.#opened;
   }
 
-  async #track<R>(work: Promise<R>): Promise<R> {
+  async #track<R>(work: Promise<R>, toError = storeError): Promise<R> {
     this.#running.add(work);
     try {
       return await work;
     } catch (error) {
-      throw storeError(error);
+      throw toError(error);
     } finally {
       this.#running.delete(work);
     }

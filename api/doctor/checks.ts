@@ -34,6 +34,14 @@ export async function storeCheck(store: Store, nowMono: () => number): Promise<C
 }
 
 export function caughtUpCheck(hearing: Hearing): Check {
+  if (hearing.trouble !== undefined)
+    return {
+      name: 'log',
+      status: 'failed',
+      detail: `reports wait in the log, because they can't be brought to the store: ${hearing.trouble}`,
+      remedy:
+        'mend what the store says; nothing is lost meanwhile, and it goes on by itself (aggregator.* in the hub’s log)',
+    };
   if (hearing.caughtUp)
     return { name: 'log', status: 'ok', detail: `everything that sites sent has been read` };
   return {

@@ -30,7 +30,7 @@ const GAPS = `
  * was one; and one that speaks for another site (`identity`) says nothing about this one.
  */
 const QUARANTINED = `
-  SELECT site, boot, groupUniqArray(seq) AS seqs, maxIf(seq, reason IN ('clock', 'conflict')) AS last_authentic
+  SELECT site, boot, groupUniqArray(seq) AS seqs, maxIf(seq, reason IN ('clock', 'conflict', 'unstorable')) AS last_authentic
   FROM plumbline.quarantine
   WHERE boot != '' AND seq > 0 AND reason != 'identity'
     AND (empty({sites:Array(String)}) OR has({sites:Array(String)}, site))

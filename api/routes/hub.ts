@@ -48,6 +48,11 @@ export function hubRoutes(app: App, parts: Parts): void {
         problem('not-ready', 'no control role has run yet, so nothing can be changed; start one'),
       );
     await store.query('SELECT 1 AS one');
+    if (hearing().trouble !== undefined)
+      return sendProblem(
+        reply,
+        problem('not-ready', "reports can't be brought to the store; `plumbline doctor` says why"),
+      );
     return reply.type('application/json').send('{"status":"ready"}');
   });
   app.get('/metrics', async (_request, reply) =>

@@ -6,6 +6,8 @@ import type { RowOf, StoreTable } from '../model/rows.ts';
  * - `insert` resolves when the rows survive a kill of this process. When it rejects, none, some or all of them, and of what
  *   is derived from them, may be there: insert all of them again. Every table and every rollup ends in the same state
  *   however often and in whatever cuts the same rows are inserted.
+ * - `insert` rejects with `unfit` when a row of it can never be taken, however often and with whatever else it is inserted;
+ *   any other code says nothing of the rows. Nothing tells which row: insert parts to find it.
  * - One insert is one batch for one table: batch, an insert costs as much as thousands of rows.
  * - Parameters are ClickHouse's own, `{name:Type}` in the SQL; text is never pasted into a query.
  * - Readers never delay the writer. At most two reads of a lane run at a time, further ones wait; one over the time or
@@ -18,9 +20,11 @@ export type QueryParams = Readonly<
   Record<string, string | number | boolean | readonly string[] | readonly number[]>
 >;
 
+type StoreErrorCode = 'locked' | 'limit' | 'unavailable' | 'unfit' | 'rejected' | 'closed';
+
 export class StoreError extends Error {
-  readonly code: 'locked' | 'limit' | 'unavailable' | 'rejected' | 'closed';
-  constructor(code: 'locked' | 'limit' | 'unavailable' | 'rejected' | 'closed', message: string) {
+  readonly code: StoreErrorCode;
+  constructor(code: StoreErrorCode, message: string) {
     super(message);
     this.name = 'StoreError';
     this.code = code;

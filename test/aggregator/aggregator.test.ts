@@ -9,6 +9,7 @@ import { createMetrics } from '../../adapters/prometheus/metrics.ts';
 import { openSqlite } from '../../adapters/sqlite/open.ts';
 import { type Aggregator, createAggregator } from '../../aggregator/aggregator.ts';
 import type { Report } from '../../core/model/report.ts';
+import type { ReportRow } from '../../core/model/rows.ts';
 import { SiteState } from '../../core/model/site-state.ts';
 import { type Clock, systemClock } from '../../core/ports/clock.ts';
 import type { Log } from '../../core/ports/log.ts';
@@ -16,6 +17,7 @@ import { type Store, StoreError } from '../../core/ports/store.ts';
 import type { Table } from '../../core/ports/table.ts';
 import { FIRST_BOOT, report } from '../parts/report.ts';
 import { keyOf, MASTER, SPOOL_MAX_AGE_MS, sealed, silent, siteResource } from './site.ts';
+import { reportsOf } from './stored.ts';
 
 const siteState = Compile(SiteState);
 const SITES = ['a-1', 'a-2', 'a-3'];
@@ -268,6 +270,69 @@ test('two contents far apart in one batch conflict', async () => {
     { reason: 'conflict', seq: 1 },
   ]);
   expect(await stored()).toHaveLength(301);
+});
+
+/** The store with what `change` makes of each report, to bring about what no report can. */
+function storeWith(change: (row: ReportRow) => ReportRow, refuses: (table: string) => boolean = () => false) {
+  const insert: Store['insert'] = async (name, some) => {
+    if (refuses(name)) throw new StoreError('rejected', 'no such column');
+    if (name === 'report') await store.insert('report', reportsOf(some).map(change));
+    else await store.insert(name, some);
+  };
+  const query: Store['query'] = (sql, params, lane) => store.query(sql, params, lane);
+  return { start: async () => {}, stop: async () => {}, derive: store.derive.bind(store), insert, query };
+}
+const isPoison = ({ seq }: { seq: number }) => seq % 10 === 3;
+const poisoned = (row: ReportRow): ReportRow => (isPoison(row) ? { ...row, link_up: [] } : row);
+
+test('reports that the store never takes are quarantined alone, also when they come again', async () => {
+  const seqs = Array.from({ length: 24 }, (_, i) => i + 1);
+  await log.append(
+    'reports',
+    seqs.map((seq) => said('a-1', seq)),
+  );
+  let crashes = true;
+  const first = await aggregate({ store: storeWith(poisoned, (name) => name === 'event' && crashes) });
+  await until('quarantine', async () => (await rows('SELECT 1 FROM plumbline.quarantine')).length > 0);
+  await first.aggregator.stop();
+  crashes = false;
+  const { aggregator, metrics } = await aggregate({ store: storeWith(poisoned) });
+  await until('caught up', () => aggregator.caughtUp());
+  const quarantined = await rows(
+    'SELECT reason, toUInt32(seq) AS seq FROM plumbline.quarantine FINAL ORDER BY seq',
+  );
+  expect(quarantined).toEqual([3, 13, 23].map((seq) => ({ reason: 'unstorable', seq })));
+  const [ledger] = await rows<{ stored: number }>(
+    'SELECT toUInt32(stored) AS stored FROM plumbline.boot_ledger',
+  );
+  expect(ledger).toEqual({ stored: 21 });
+  expect(await rows('SELECT DISTINCT kind, severity FROM plumbline.event FINAL')).toEqual([
+    { kind: 'report.quarantined', severity: 'warning' },
+  ]);
+  await until('figures', async () =>
+    (await metrics.expose()).includes('plumbline_quarantined_total{reason="unstorable"} 3'),
+  );
+  await until('state', async () => (await stateOf('a-1'))?.seq === 24);
+});
+
+test('what can neither be stored nor quarantined waits, and says why', async () => {
+  let waitedMs = 0;
+  let isRefusing = true;
+  const { aggregator } = await aggregate({
+    store: storeWith(poisoned, (name) => name === 'quarantine' && isRefusing),
+    clock: { ...systemClock, monoMs: () => systemClock.monoMs() + waitedMs },
+  });
+  expect(aggregator.trouble()).toBeNull();
+  await log.append('reports', [said('a-1', 3), said('a-1', 4)]);
+  await until('the other one', async () => (await stored()).some(({ seq }) => seq === 4));
+  waitedMs = 60_000;
+  await until('trouble', async () => aggregator.trouble() !== null);
+  expect(aggregator.trouble()).toBe('insert: no such column (rejected)');
+  expect(await aggregator.caughtUp()).toBe(false);
+  isRefusing = false;
+  await until('caught up', () => aggregator.caughtUp());
+  await until('no trouble', async () => aggregator.trouble() === null);
+  expect(await rows('SELECT reason FROM plumbline.quarantine FINAL')).toEqual([{ reason: 'unstorable' }]);
 });
 
 test('two aggregators share the partitions, and each record is stored once', async () => {

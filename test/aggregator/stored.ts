@@ -12,7 +12,7 @@ export function storeOf(): Store & { rows(): readonly ReportRow[] } {
     rows: () => rows,
     async insert(table, some) {
       if (table !== 'report') return;
-      for (const row of some) if (isReport(row)) rows.push(row);
+      rows.push(...reportsOf(some));
     },
     async query<R extends object>(_sql: string, params = {}): Promise<R[]> {
       const asked: { sites?: unknown; boots?: unknown; seqs?: unknown } = params;
@@ -37,6 +37,11 @@ export function storeOf(): Store & { rows(): readonly ReportRow[] } {
       return JSON.parse(JSON.stringify([...newest.values()]));
     },
   };
+}
+
+/** The rows again, as what they are when they go to table `report`. */
+export function reportsOf(rows: readonly object[]): ReportRow[] {
+  return rows.filter(isReport);
 }
 
 function isReport(row: object): row is ReportRow {

@@ -110,6 +110,18 @@ test('a read over its time or memory is refused as limit, and the next one works
   );
 });
 
+test('a row that can never be taken is told apart from a store that takes none', async () => {
+  await withStore(async (store) => {
+    const [first, second] = [1, 2].map((seq) => reportRow({ site: 'a-1', seq, tsMs: START_MS + seq }));
+    if (first === undefined || second === undefined) throw new Error('two rows');
+    const bad = { ...second, link_up: [] };
+    await expect(store.insert('report', [first, bad])).rejects.toMatchObject({ code: 'unfit' });
+    await store.insert('report', [first]);
+    await store.derive('RENAME TABLE plumbline.report TO plumbline.elsewhere');
+    await expect(store.insert('report', [first])).rejects.toMatchObject({ code: 'rejected' });
+  });
+});
+
 test('reads write nothing and reach no file, and wrong SQL is rejected', async () => {
   await withStore(async (store) => {
     for (const sql of [

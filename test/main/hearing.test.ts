@@ -13,8 +13,9 @@ afterEach(() => {
 });
 
 test('begins anew each time the aggregator has caught up again', async () => {
+  let trouble: string | null = null;
   let keepsUp: () => Promise<boolean> = async () => false;
-  const hearing = openHearing(clock, () => keepsUp());
+  const hearing = openHearing(clock, { keepsUp: () => keepsUp(), trouble: () => trouble });
   await hearing.start();
   expect(hearing.now().caughtUp).toBe(false);
   keepsUp = async () => true;
@@ -23,8 +24,13 @@ test('begins anew each time the aggregator has caught up again', async () => {
   keepsUp = () => Promise.reject(new StoreError('unavailable', 'away'));
   await vi.advanceTimersByTimeAsync(60_000);
   expect(hearing.now().caughtUp).toBe(false);
+  expect(hearing.now().trouble).toBeUndefined();
+  trouble = 'insert: full';
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(hearing.now()).toMatchObject({ caughtUp: false, trouble });
+  trouble = null;
   keepsUp = async () => true;
   await vi.advanceTimersByTimeAsync(5_000);
-  expect(hearing.now()).toEqual({ sinceMs: 63_000, caughtUp: true });
+  expect(hearing.now()).toEqual({ sinceMs: 64_000, caughtUp: true });
   await hearing.stop();
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { QUARANTINE_REASONS } from '../../aggregator/step.ts';
 import { EVENT_KINDS } from '../../core/model/event.ts';
 import { PROBLEMS } from '../../core/problem.ts';
 import { ROOT } from './source.ts';
@@ -25,4 +26,10 @@ test('docs/errors.md gives each error the status it has', () => {
 
 test('every kind of event is documented in docs/events.md, and no other', () => {
   expect(documented('events.md')).toEqual([...EVENT_KINDS].sort());
+});
+
+test('every reason for quarantine is documented in docs/events.md, and no other', () => {
+  const text = readFileSync(join(ROOT, 'docs/events.md'), 'utf8');
+  const listed = [...text.matchAll(/^- `([^`]+)`:/gm)].map((match) => match[1]);
+  expect(listed).toEqual([...QUARANTINE_REASONS]);
 });
