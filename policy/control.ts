@@ -120,8 +120,11 @@ async function assume(
   let states: SiteStates | null = null;
   try {
     const resources = await table.view('resources');
-    for (const key of registry.load(resources.entries())) logger.error({ key }, 'resource.unreadable');
-    await resources.close();
+    try {
+      for (const key of registry.load(resources.entries())) logger.error({ key }, 'resource.unreadable');
+    } finally {
+      await resources.close();
+    }
     states = new SiteStates(await table.view('state'));
     const keeper = new MembershipKeeper({
       store,

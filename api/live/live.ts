@@ -1,12 +1,13 @@
 import { Compile } from 'typebox/compile';
 import type { RawData, WebSocket } from 'ws';
+import { LIVE_CLOSE } from '../../core/live-close.ts';
 import { type HubView, type LiveMessage, LiveRequest } from '../../core/model/view.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Metrics } from '../../core/ports/metrics.ts';
 import { Audience } from './audience.ts';
 import { type Filter, readFilter } from './filter.ts';
 import type { Fleet } from './fleet.ts';
-import { CLOSE_SIGNED_OUT, CLOSE_SLOW, Viewer } from './viewer.ts';
+import { Viewer } from './viewer.ts';
 
 const TICK_MS = 250;
 /** One viewer is sent this much a second at most on the average: larger deltas come less often. */
@@ -148,7 +149,7 @@ export class Live {
     this.#countSlow();
     this.#logger.info({ unsentBytes: viewer.socket.bufferedAmount }, 'live.viewer.slow');
     // What it has not read stands before this in its way; ws ends the connection by itself after 30 s.
-    viewer.socket.close(CLOSE_SLOW, 'slow');
+    viewer.socket.close(LIVE_CLOSE.slow, 'slow');
     this.#leave(viewer);
   }
 
@@ -157,7 +158,7 @@ export class Live {
     this.#recheckedAtMs = nowMs;
     for (const [viewer, isSignedIn] of this.#viewers) {
       if (isSignedIn()) continue;
-      viewer.socket.close(CLOSE_SIGNED_OUT, 'sign in again');
+      viewer.socket.close(LIVE_CLOSE.signedOut, 'sign in again');
       this.#leave(viewer);
     }
   }

@@ -9,10 +9,6 @@ export const BEHIND_BYTES = 256 * 1024;
 const SLOW_AFTER_MS = 15_000;
 const PROGRESS_BYTES = 64 * 1024;
 const PULSE_EVERY_MS = 5_000;
-/** Close code for a viewer that does not keep up. */
-export const CLOSE_SLOW = 4408;
-/** Close code for a viewer whose session or token is no longer good. */
-export const CLOSE_SIGNED_OUT = 4401;
 /** A snapshot costs the most of all messages: a viewer gets one in this time at most. */
 const SNAPSHOT_EVERY_MS = 1_000;
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StoreError } from '../../core/ports/store.ts';
+import type { Table } from '../../core/ports/table.ts';
 import { OPEN_END_MS } from '../../policy/membership.ts';
 import {
   command,
@@ -305,6 +306,37 @@ describe('the role', () => {
     parts.clock.advance(6_000);
     await until('the fencing', () => fenced === 1);
     expect(await parts.ask(newSite('tokyo'))).toMatchObject({ ok: true, effect: 'created' });
+  });
+
+  it('leaves no view open when it can not be taken up, and is free for the next one', async () => {
+    const { table } = parts;
+    let open = 0;
+    const broken: Table = {
+      start: () => table.start(),
+      stop: () => table.stop(),
+      claim: (role) => table.claim(role),
+      write: (name, entries) => table.write(name, entries),
+      view: async (name) => {
+        const view = await table.view(name);
+        open++;
+        return {
+          get: (key) => view.get(key),
+          entries: () => {
+            throw new Error('a mistake of this test');
+          },
+          size: view.size,
+          onChange: (listener) => view.onChange(listener),
+          close: async () => {
+            open--;
+            await view.close();
+          },
+        };
+      },
+    };
+    await expect(parts.control({ table: broken })).rejects.toThrow('a mistake of this test');
+    expect(open).toBe(0);
+    await parts.control();
+    expect(await parts.ask(newSite('tokyo'))).toMatchObject({ ok: true });
   });
 
   it('takes the state of a removed site away', async () => {

@@ -9,11 +9,11 @@ const SITES = madeUpSites(3, 1, 0);
 class TestWorld implements FeedWorld {
   now = 1_000_000;
   sent: string[] = [];
-  connections: { open(): void; text(text: string): void; close(): void }[] = [];
+  connections: { open(): void; text(text: string): void; close(code: number): void }[] = [];
   answer: 'signed-in' | 'signed-out' | 'unreachable' = 'signed-in';
   #timers: { atMs: number; run: () => void }[] = [];
 
-  open(on: { open(): void; text(text: string): void; close(): void }) {
+  open(on: { open(): void; text(text: string): void; close(code: number): void }) {
     this.connections.push(on);
     return { send: (text: string) => void this.sent.push(text), close: () => {} };
   }
@@ -141,7 +141,7 @@ describe('the live feed', () => {
     world.hears(snapshot(1));
     const waits: number[] = [];
     for (let round = 0; round < 8; round++) {
-      world.newest.close();
+      world.newest.close(1006);
       const waitMs = (feed.state.retryAtMs ?? 0) - world.now;
       waits.push(waitMs);
       world.pass(waitMs);
@@ -149,17 +149,17 @@ describe('the live feed', () => {
     expect(waits).toEqual([1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
     world.newest.open();
     world.hears(snapshot(2));
-    world.newest.close();
+    world.newest.close(1006);
     expect((feed.state.retryAtMs ?? 0) - world.now).toBe(1000);
   });
 
   test('what an earlier connection still says is ignored', () => {
     world.hears(snapshot(1));
     const old = world.newest;
-    old.close();
+    old.close(1006);
     world.pass(1000);
     old.text(JSON.stringify(snapshot(99)));
-    old.close();
+    old.close(1006);
     expect(feed.state.fleet?.version).toBe(1);
     expect(world.connections).toHaveLength(2);
   });
@@ -167,18 +167,32 @@ describe('the live feed', () => {
   test('a session that is over ends the trying and forgets what was shown', async () => {
     world.hears(snapshot(1));
     world.answer = 'signed-out';
-    world.newest.close();
+    world.newest.close(1006);
     await Promise.resolve();
     expect(feed.state).toMatchObject({ phase: 'signed-out', fleet: null });
     world.pass(600_000);
     expect(world.connections).toHaveLength(1);
   });
 
+  test('a connection that the hub closes since the session is over leads to signing in, though nobody can be asked', async () => {
+    world.hears(snapshot(1));
+    world.answer = 'unreachable';
+    world.newest.close(4401);
+    expect(feed.state).toMatchObject({ phase: 'signed-out', fleet: null, retryAtMs: null });
+    await Promise.resolve();
+    world.pass(600_000);
+    expect(world.connections).toHaveLength(1);
+    feed.start();
+    world.newest.open();
+    world.hears(snapshot(2));
+    expect(feed.state.phase).toBe('live');
+  });
+
   test('asks for less when told to, also on the next connection', () => {
     world.hears(snapshot(1));
     feed.narrow({ virtualSite: 'prod' });
     feed.narrow({ virtualSite: 'prod' });
-    world.newest.close();
+    world.newest.close(1006);
     world.pass(1000);
     world.newest.open();
     expect(world.sent.slice(1)).toEqual([

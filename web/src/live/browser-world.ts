@@ -7,7 +7,7 @@ export const browserWorld: FeedWorld = {
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
     const socket = new WebSocket(`${scheme}//${location.host}/api/v1/live`);
     socket.onopen = () => on.open();
-    socket.onclose = () => on.close();
+    socket.onclose = ({ code }) => on.close(code);
     socket.onmessage = (event) => {
       if (typeof event.data === 'string') on.text(event.data);
     };

@@ -3,9 +3,11 @@
  *
  * - A connection that is silent for longer than SILENCE_MS (SNAPSHOT_MS before its first picture) is taken for gone, whatever the browser believes of it.
  * - It is opened again with jittered backoff; what was known stays, marked as away, never shown as live.
+ * - One that the hub closed because the session is over is not opened again: the page asks to sign in.
  * - A delta that does not follow the version held is answered by subscribing again; at most once every RESYNC_MS.
  * - Everything from outside (socket, session, timers, randomness) is an argument.
  */
+import { LIVE_CLOSE } from '../../../core/live-close.ts';
 import type { LiveMessage, LiveRequest } from '../../../core/model/view.ts';
 import { afterMessage, type Fleet } from './fleet.ts';
 
@@ -35,7 +37,7 @@ export type FeedState = {
 
 type FeedSocket = { send(text: string): void; close(): void };
 export type FeedWorld = {
-  open(on: { open(): void; text(text: string): void; close(): void }): FeedSocket;
+  open(on: { open(): void; text(text: string): void; close(code: number): void }): FeedSocket;
   /** Whether the hub still knows this session; `unreachable` when it can't be asked. */
   session(): Promise<'signed-in' | 'signed-out' | 'unreachable'>;
   nowMs(): number;
@@ -114,7 +116,11 @@ export class Feed {
           this.#subscribe();
         }),
       text: (text) => current(() => this.#receive(text)),
-      close: () => current(() => this.#lost()),
+      close: (code) =>
+        current(() => {
+          if (code === LIVE_CLOSE.signedOut) this.#signedOut();
+          else this.#lost();
+        }),
     });
   }
 
@@ -190,9 +196,14 @@ export class Feed {
     const connection = this.#connection;
     void this.#world.session().then((session) => {
       if (session !== 'signed-out' || connection !== this.#connection) return;
-      this.stop();
-      this.#set({ phase: 'signed-out', fleet: null, heardAtMs: null, retryAtMs: null });
+      this.#signedOut();
     });
+  }
+
+  /** Nothing of the fleet stays on a page that nobody is signed in to. */
+  #signedOut(): void {
+    this.stop();
+    this.#set({ phase: 'signed-out', fleet: null, heardAtMs: null, retryAtMs: null });
   }
 
   #set(change: Partial<FeedState>): void {
