@@ -10,13 +10,13 @@ const LOOK_EVERY_MS = 1000;
  */
 export function openHearing(
   clock: Clock,
-  { keepsUp, trouble }: { keepsUp(): Promise<boolean>; trouble(): string | null },
+  aggregator: { keepsUp(): Promise<boolean>; trouble(): string | null },
 ) {
   let hearing: Hearing = { sinceMs: clock.nowMs(), caughtUp: false };
   let timer: NodeJS.Timeout | undefined;
   const look = async () => {
-    const now = await keepsUp().catch(whileAway);
-    const why = trouble();
+    const now = await aggregator.keepsUp().catch(whileAway);
+    const why = aggregator.trouble();
     if (now && !hearing.caughtUp) hearing = { sinceMs: clock.nowMs(), caughtUp: true };
     else hearing = { sinceMs: hearing.sinceMs, caughtUp: now, ...(why !== null && { trouble: why }) };
     timer = setTimeout(look, LOOK_EVERY_MS).unref();
