@@ -12,7 +12,9 @@ import { SiteId } from './model/site.ts';
  *   hub  → welcome {hubTimeMs, windowFrames, backfillPerS}   or   close(4401)
  *   site → ping {sentAtMs}                        hub → pong {sentAtMs, hubTimeMs}   (offset by Cristian's algorithm)
  *   site → have {targets, specs}                  what a site with a policy agent holds; once a channel, after welcome
- *   hub  → documents {envelopes, whole}           what is newer or missing there, and from then on every change that concerns it
+ *   hub  → documents {envelopes, whole}           keys first; every target and label document that concerns it (also those that it
+ *                                                 has: a target that does not come before `whole` is an orphan), the specs that are
+ *                                                 missing there; from then on every change that concerns it
  *   site → binary frame of reports                hub → ack {frame}   once the log has them durably, in frame order
  *
  * A site has at most `windowFrames` frames unacknowledged; the hub stops reading from one that has more.

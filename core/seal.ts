@@ -10,6 +10,7 @@ import {
 const MAC_BYTES = 32;
 const REPORT_CONTEXT = Buffer.from('plumbline/report/v1\0');
 const CHANNEL_CONTEXT = 'plumbline/channel/v1\0';
+const ECHO_CONTEXT = 'plumbline/echo/v1\0';
 
 /** The 32 bytes a site's key is made of: HKDF-SHA256 (RFC 5869) of the hub's master key, the site and its key epoch. */
 export function deriveSiteKey(master: KeyObject, site: string, epoch: number): Buffer {
@@ -43,6 +44,11 @@ function mac(key: KeyObject, json: Uint8Array): Buffer {
 /** A site's answer to its gateway's challenge; over a fresh nonce, so that no clock has to be right. */
 export function channelProof(key: KeyObject, site: string, nonce: string): string {
   return createHmac('sha256', key).update(`${CHANNEL_CONTEXT}${site}\0${nonce}`).digest('base64url');
+}
+
+/** The hub's answer to a nonce of a site that asks whether it can still be reached: only who has the site's key can give it. */
+export function echoProof(key: KeyObject, site: string, nonce: string): string {
+  return createHmac('sha256', key).update(`${ECHO_CONTEXT}${site}\0${nonce}`).digest('base64url');
 }
 
 /** Compares two short texts without telling by its time where they differ. */

@@ -70,7 +70,7 @@ class SqliteSpool implements Spool {
     logger?.error({ path, movedTo: salvage.movedTo, lost: salvage.held.length }, 'spool.damaged');
   };
 
-  readonly keep = (name: string, text: string): void => {
+  readonly keep = (name: string, text: string | null): void => {
     try {
       this.#opened().kept.set(name, text);
     } catch (error) {

@@ -11,7 +11,7 @@ import type { DroppedRange, Position } from '../model/report.ts';
  *   `forgetDropped`, which takes away just what it names, however the ranges grew meanwhile. `dropped` gives the newest
  *   32; the others follow when those are forgotten.
  * - `forget` of a report that was dropped meanwhile takes it out of the ranges: the stream has it after all.
- * - `oldest` reads in (boot, seq) order. Small texts (baselines, clock offset) are kept by name.
+ * - `oldest` reads in (boot, seq) order. Texts (baselines, clock offset, policy) are kept by name, each replaced as a whole.
  * - A full disk is `full`: nothing of that call happened. Reports are first dropped, oldest first, to make room.
  * - A damaged file is moved aside at `start`, and a new one begun; the texts and the boot counter live apart and survive.
  * - The functions need no `this`.
@@ -29,8 +29,8 @@ export type HeldReport = { position: Position; sealed: Uint8Array; madeAtMs: num
 
 export interface Spool {
   start(): Promise<void>;
-  /** Texts kept by name: key, CA, baselines. Durable when it returns. */
-  keep(name: string, text: string): void;
+  /** Texts kept by name: key, CA, baselines. Durable when it returns. Null forgets. A name with a slash is a file of its own. */
+  keep(name: string, text: string | null): void;
   kept(name: string): string | null;
   /** Boots are numbered above this from now on: a site that is installed anew goes on where its last installation ended. */
   countBootsFrom(counter: number): void;
