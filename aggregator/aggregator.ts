@@ -10,15 +10,18 @@ import { insertRows, publishStates } from './effects.ts';
 import { createFigures, type Figures } from './figures.ts';
 import { type Known, lookUp, nothingKnown } from './known.ts';
 import { createMemory, type Memory } from './memory.ts';
+import { mendStates } from './mend.ts';
 import { emptyOutcome, type Outcome } from './outcome.ts';
 import { createPace, type Pace } from './pace.ts';
 import { admit, conclude, PIECE_RECORDS } from './pipeline.ts';
 import { createRegistry, type Registry } from './registry.ts';
-import { pause, untilDone } from './retry.ts';
+import { isOutside, pause, untilDone } from './retry.ts';
 
 const MAX_RECORDS = 3000;
 const MAX_WAIT_MS = 1000;
 const LAG_EVERY_MS = 5000;
+/** What may be left of a kill is looked for once, when most sites that live have mended it by reporting again. */
+const MEND_AFTER_MS = 60_000;
 /** A batch that is longer in hand waits for something that is away, and what came with it is not known to anybody yet. */
 const STUCK_AFTER_MS = 5000;
 
@@ -77,6 +80,8 @@ class ReportAggregator implements Aggregator {
   #hasTaken = false;
   /** When the batch in hand was taken, by the monotonic clock; null between batches. */
   #takenAtMonoMs: number | null = null;
+  /** When to look for states that a kill has left behind, by the monotonic clock. */
+  #mendAtMonoMs: number;
   /** Why the batch in hand had to be tried again. */
   #failure: string | null = null;
 
@@ -85,6 +90,7 @@ class ReportAggregator implements Aggregator {
     this.#weights = options.weights ?? DEFAULT_WEIGHTS;
     this.#pace = options.pace ?? createPace();
     this.#figures = createFigures(options.metrics);
+    this.#mendAtMonoMs = options.clock.monoMs() + MEND_AFTER_MS;
   }
 
   async start(): Promise<void> {
@@ -157,6 +163,7 @@ class ReportAggregator implements Aggregator {
         lagAtMs = beganMs;
         await this.#showLag(parts.subscription);
       }
+      if (beganMs >= this.#mendAtMonoMs) await this.#mend(parts);
       if (batch === null) continue;
       this.#takenAtMonoMs = beganMs;
       const outcome = emptyOutcome();
@@ -175,6 +182,21 @@ class ReportAggregator implements Aggregator {
       this.#figures.lag(await subscription.lag());
     } catch (error) {
       if (!(error instanceof LogError)) throw error;
+    }
+  }
+
+  /** Only when little waits: what had been stored but not committed has then come again, and has told its events. */
+  async #mend({ memory }: Parts): Promise<void> {
+    const { store, table, clock, logger } = this.#options;
+    this.#mendAtMonoMs = clock.monoMs() + MEND_AFTER_MS;
+    try {
+      if (!(await this.keepsUp())) return;
+      const sites = await mendStates({ store, table, memory, weights: this.#weights }, clock.nowMs());
+      this.#mendAtMonoMs = Number.POSITIVE_INFINITY;
+      if (sites.length > 0) logger.info({ sites: sites.length }, 'aggregator.states.mended');
+    } catch (error) {
+      if (!isOutside(error)) throw error;
+      logger.warn({ code: error.code, reason: error.message }, 'aggregator.mend.failed');
     }
   }
 

@@ -25,6 +25,8 @@ export type SiteMemory = {
 /** The one mutable state of the pipeline; only its loop touches it. */
 export interface Memory {
   of(site: string): SiteMemory;
+  /** What table `state` has of a site, remembered or not. */
+  published(site: string): SiteState | null;
   /** `stored` is the largest number of this boot that the store has, where it was asked. */
   remember(memory: SiteMemory, boot: string, seq: number, hash: string, stored: number | undefined): void;
   /** Another aggregator has had some of the sites: what was known here may be old. */
@@ -61,8 +63,14 @@ export function createMemory(states: TableView, logger: Logger): Memory {
     return null;
   }
 
+  function published(site: string): SiteState | null {
+    const bytes = states.get(site);
+    return bytes === undefined ? null : read(site, bytes);
+  }
+
   return {
     of,
+    published,
     remember,
     forget: () => sites.clear(),
     get size() {

@@ -36,6 +36,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return !signal.aborted;
 }
 
-function isOutside(error: unknown): error is LogError | StoreError | TableError {
+/** Whether an error is one that a log, store or table says of its outside world. */
+export function isOutside(error: unknown): error is LogError | StoreError | TableError {
   return error instanceof LogError || error instanceof StoreError || error instanceof TableError;
 }

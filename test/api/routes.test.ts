@@ -344,6 +344,22 @@ describe('a request that is not right', () => {
   });
 });
 
+test('a hub whose aggregator is in trouble is not ready, and doctor says why', async () => {
+  const door = await openDoor();
+  const ready = async () => (await door.call('GET', '/readyz', { token: null })).status;
+  try {
+    await until('ready', async () => (await ready()) === 200);
+    door.hearing.trouble = 'insert: no such column (rejected)';
+    expect(await ready()).toBe(503);
+    const diagnosis = await door.get<Diagnosis>('/api/v1/doctor');
+    expect(diagnosis.healthy).toBe(false);
+    const check = diagnosis.checks.find(({ name }) => name === 'log');
+    expect(check).toMatchObject({ status: 'failed', detail: expect.stringContaining('no such column') });
+  } finally {
+    await door.close();
+  }
+});
+
 test('a change that no control role answers is said to be recorded, not lost', async () => {
   const door = await openDoor({ answerWithinMs: 300, withControl: false });
   try {
