@@ -169,3 +169,27 @@ function contentsOf(contents: readonly Content[]): Map<string, Set<string>> {
   }
   return by;
 }
+
+test('the store is asked when a site or a boot begins, and not again for what comes in order', async () => {
+  const stored = storeOf();
+  let asked = 0;
+  const store: typeof stored = {
+    ...stored,
+    query: (sql, params) => {
+      asked++;
+      return stored.query(sql, params);
+    },
+  };
+  const memory = createMemory(viewOf(), silent);
+  const questions = async (boot: string, seq: number) => {
+    asked = 0;
+    const { reports } = await take([recordOf(report({ boot, seq }))], 1, memory, store);
+    await store.insert('report', reports);
+    return asked;
+  };
+  const [first = '', second = ''] = BOOTS;
+  expect(await questions(first, 1)).toBe(2);
+  for (const seq of [2, 3, 7]) expect(await questions(first, seq)).toBe(0);
+  expect(await questions(second, 1)).toBe(2);
+  expect(await questions(second, 2)).toBe(0);
+});
