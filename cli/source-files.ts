@@ -2,7 +2,6 @@ import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'no
 import { join } from 'node:path';
 import { text as readAll } from 'node:stream/consumers';
 import { readDocuments, type SourceDocument, type SourceFault } from '../core/document.ts';
-import { resourceKey } from '../core/model/resource.ts';
 import { EXIT, Refusal } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -64,7 +63,7 @@ function filesBelow(dir: string, depth: number): string[] {
 function repeated(documents: readonly SourceDocument[]): SourceFault[] {
   const first = new Map<string, SourceDocument>();
   return documents.flatMap((source) => {
-    const key = resourceKey(source.document.kind, source.document.metadata.name);
+    const key = `${source.document.kind}/${source.document.metadata.name}`;
     const before = first.get(key);
     if (before === undefined) {
       first.set(key, source);

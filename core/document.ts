@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
   isAlias,
@@ -11,81 +12,99 @@ import {
   type Node,
   parseAllDocuments,
 } from 'yaml';
+import { pointerNames } from './json-pointer.ts';
+import { AllowlistDocument } from './model/allowlist.ts';
 import { VirtualSiteDocument } from './model/resource.ts';
 import { nearest } from './nearest.ts';
+import { allowlistFaults, laterFieldFaults, selectorFaults } from './policy/allowlist-faults.ts';
 import { type Fault, schemaFaults } from './schema-faults.ts';
-import { parseSelector } from './selector.ts';
 
 /** Kinds that documents can have, and those that a later version brings, so that the refusal can say so. */
-const KINDS = ['VirtualSite'] as const;
-const LATER_KINDS: readonly string[] = ['Allowlist', 'Quota'];
+export const DOCUMENT_KINDS = ['VirtualSite', 'Allowlist'] as const;
+export type DocumentKind = (typeof DOCUMENT_KINDS)[number];
+const LATER_KINDS: readonly string[] = ['Quota'];
+
+/** What a person may write. */
+export type PlumblineDocument = VirtualSiteDocument | AllowlistDocument;
 
 /** The largest file of documents, in characters, and the most documents in one. */
 const MAX_SOURCE_CHARACTERS = 1024 * 1024;
 const MAX_DOCUMENTS = 1000;
 
-const compiled = Compile(VirtualSiteDocument);
+export type CheckedDocument = { ok: true; document: PlumblineDocument } | { ok: false; faults: Fault[] };
 
-export type CheckedDocument = { ok: true; document: VirtualSiteDocument } | { ok: false; faults: Fault[] };
+const virtualSite = Compile(VirtualSiteDocument);
+const allowlist = Compile(AllowlistDocument);
+const KINDS = {
+  VirtualSite: checked(VirtualSiteDocument, virtualSite, virtualSiteFaults),
+  Allowlist: checked(AllowlistDocument, allowlist, allowlistFaults, laterFieldFaults),
+} as const satisfies Record<DocumentKind, (value: unknown) => CheckedDocument>;
 
 /** Whether a value is a document that the hub takes; the one check that the CLI and the API share. */
 export function checkDocument(value: unknown): CheckedDocument {
-  const kind = kindFault(value);
-  if (kind !== null) return { ok: false, faults: [kind] };
-  const faults = schemaFaults(VirtualSiteDocument, value);
-  if (faults.length > 0) return { ok: false, faults };
-  if (!compiled.Check(value)) {
-    const rest = compiled.Errors(value);
-    return {
-      ok: false,
-      faults: rest.map((error) => ({
-        pointer: error.instancePath,
-        problem: error.message,
-        remedy: 'see the schema of VirtualSite',
-      })),
-    };
-  }
-  const meaning = meaningFaults(value);
-  return meaning.length > 0 ? { ok: false, faults: meaning } : { ok: true, document: value };
+  const named = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
+  if (typeof named !== 'string') return KINDS.VirtualSite(value);
+  const kind = DOCUMENT_KINDS.find((known) => known === named);
+  return kind === undefined ? { ok: false, faults: [kindFault(named)] } : KINDS[kind](value);
 }
 
-function kindFault(value: unknown): Fault | null {
-  const kind = typeof value === 'object' && value !== null && 'kind' in value ? value.kind : undefined;
-  if (typeof kind !== 'string' || KINDS.some((known) => known === kind)) return null;
+/** The check of one kind: its form first, what its form can't say only then. `early` looks before the schema does. */
+function checked<T extends PlumblineDocument>(
+  schema: TSchema & { properties: { kind: { const: T['kind'] } } },
+  compiled: {
+    Check(value: unknown): value is T;
+    Errors(value: unknown): { instancePath: string; message: string }[];
+  },
+  meaningFaults: (document: T) => Fault[],
+  early: (value: unknown) => Fault[] = () => [],
+): (value: unknown) => CheckedDocument {
+  return (value) => {
+    const before = early(value);
+    if (before.length > 0) return { ok: false, faults: before };
+    const faults = schemaFaults(schema, value);
+    if (faults.length > 0) return { ok: false, faults };
+    if (!compiled.Check(value)) {
+      const rest = compiled.Errors(value).map(({ instancePath, message }) => ({
+        pointer: instancePath,
+        problem: message,
+        remedy: `see the schema of ${schema.properties.kind.const}`,
+      }));
+      return { ok: false, faults: rest };
+    }
+    const meaning = meaningFaults(value);
+    return meaning.length > 0 ? { ok: false, faults: meaning } : { ok: true, document: value };
+  };
+}
+
+function kindFault(kind: string): Fault {
   if (LATER_KINDS.includes(kind))
     return {
       pointer: '/kind',
       problem: `this version does not take kind ${kind} yet`,
-      remedy: `leave the document out, or use a version that does; ${KINDS.join(', ')} is known`,
+      remedy: `leave the document out, or use a version that does; ${DOCUMENT_KINDS.join(', ')} are known`,
     };
-  const meant = nearest(kind, [...KINDS, ...LATER_KINDS]);
+  const meant = nearest(kind, [...DOCUMENT_KINDS, ...LATER_KINDS]);
   return {
     pointer: '/kind',
     problem: `"${kind}" is not a known kind`,
-    remedy: meant === null ? `write ${KINDS.join(' or ')}` : `did you mean "${meant}"?`,
+    remedy: meant === null ? `write ${DOCUMENT_KINDS.join(' or ')}` : `did you mean "${meant}"?`,
   };
 }
 
-/** What a schema can't say: that the selector can be read, and that guard rails name networks. */
-function meaningFaults(document: VirtualSiteDocument): Fault[] {
-  const faults: Fault[] = [];
-  const selector = parseSelector(document.spec.selector);
-  if (!selector.ok) {
-    const inObject = selector.at.startsWith('/');
-    faults.push({
-      pointer: `/spec/selector${inObject ? selector.at : ''}`,
-      problem: inObject ? selector.reason : `at ${selector.at}: ${selector.reason}`,
-      remedy: 'write it as "env in (prod,test),!maintenance" or with matchLabels',
-    });
-  }
-  for (const [i, network] of (document.spec.guard?.forbidden ?? []).entries())
-    if (!isNetwork(network))
-      faults.push({
-        pointer: `/spec/guard/forbidden/${i}`,
-        problem: `"${network}" is not a network`,
-        remedy: 'write an address with its prefix length, as 169.254.169.254/32',
-      });
-  return faults;
+/** What the schema of a virtual site can't say: that the selector can be read, and that guard rails name networks. */
+function virtualSiteFaults({ spec }: VirtualSiteDocument): Fault[] {
+  const networks = (spec.guard?.forbidden ?? []).flatMap((network, i) =>
+    isNetwork(network)
+      ? []
+      : [
+          {
+            pointer: `/spec/guard/forbidden/${i}`,
+            problem: `"${network}" is not a network`,
+            remedy: 'write an address with its prefix length, as 169.254.169.254/32',
+          },
+        ],
+  );
+  return [...selectorFaults(spec.selector, '/spec/selector'), ...networks];
 }
 
 function isNetwork(text: string): boolean {
@@ -101,7 +120,7 @@ export type SourceFault = Omit<Fault, 'pointer'> & {
   column: number;
   field: string;
 };
-export type SourceDocument = { file: string; line: number; document: VirtualSiteDocument };
+export type SourceDocument = { file: string; line: number; document: PlumblineDocument };
 
 /** Reads the YAML documents (JSON is YAML) of one file; empty ones are skipped. Never throws. */
 export function readDocuments(
@@ -188,13 +207,6 @@ function offsetOf(root: Node, pointer: string): number {
     } else return at;
   }
   return at;
-}
-
-function pointerNames(pointer: string): string[] {
-  return pointer
-    .split('/')
-    .slice(1)
-    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
 function fieldOf(pointer: string): string {

@@ -1,4 +1,5 @@
 import Type, { type TSchema } from 'typebox';
+import { escapePointer } from './json-pointer.ts';
 import { nearest } from './nearest.ts';
 
 /** What is wrong with a value and what to do about it. `pointer` is a JSON pointer (RFC 6901) to the field. */
@@ -16,10 +17,6 @@ export function schemaFaults(schema: TSchema, value: unknown): Fault[] {
   const faults: Fault[] = [];
   visit(schema, value, '', faults);
   return faults.slice(0, MAX_FAULTS);
-}
-
-export function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }
 
 function visit(schema: TSchema, value: unknown, pointer: string, faults: Fault[]): void {
@@ -48,10 +45,12 @@ function visit(schema: TSchema, value: unknown, pointer: string, faults: Fault[]
   } else if (Type.IsArray(schema)) {
     if (!Array.isArray(value)) return void wrongType('a list', 'write its items with "- " in front');
     const maxItems = limit(schema, 'maxItems');
+    const minItems = limit(schema, 'minItems', 0);
     if (value.length > maxItems) add(`the list has ${value.length} items`, `keep it to ${maxItems}`);
+    if (value.length < minItems) add('the list is too short', `write at least ${minItems} of its items`);
     for (const [i, item] of value.entries()) visit(schema.items, item, `${pointer}/${i}`, faults);
   } else if (Type.IsString(schema)) {
-    if (typeof value !== 'string') return void wrongType('text', quoted(value));
+    if (typeof value !== 'string') return void wrongType('text', quoted(schema, value));
     visitText(schema, value, add);
   } else if (Type.IsInteger(schema) || Type.IsNumber(schema)) {
     const whole = Type.IsInteger(schema);
@@ -102,9 +101,14 @@ function visitUnion(branches: readonly TSchema[], value: unknown, pointer: strin
     if (!literals.some((literal) => literal === value)) choose(literals, value, add);
     return;
   }
-  const fitting = branches.find((branch) => fits(branch, value));
-  const wanted = branches.map(nameOf).join(' or ');
-  if (fitting !== undefined) visit(fitting, value, pointer, faults);
+  const wanted = [...new Set(branches.map(nameOf))].join(' or ');
+  // Of several that have its type, the one it comes nearest to is the one that was meant.
+  const [nearestFaults] = branches
+    .filter((branch) => fits(branch, value))
+    .map((branch) => schemaFaults(branch, value))
+    .sort((a, b) => a.length - b.length);
+  if (nearestFaults !== undefined)
+    for (const fault of nearestFaults) faults.push({ ...fault, pointer: pointer + fault.pointer });
   else add(`${kindOf(value)} stands where ${wanted} is needed`, `write ${wanted}`);
 }
 
@@ -130,7 +134,10 @@ function choose(choices: readonly unknown[], value: unknown, add: Add): void {
 function form(pattern: string): string {
   if (pattern.startsWith('^[a-z0-9]([a-z0-9-]{0,61}'))
     return 'use 1 to 63 lower case letters, digits and hyphens, beginning and ending with a letter or digit';
-  if (pattern === '^[0-9]+(s|m|h|d)$') return 'write a number and a unit, as 90s, 30m, 12h or 1d';
+  if (/^\^\[0-9\](\+|\{1,6\})\(s\|m\|h\|d\)\$$/.test(pattern))
+    return 'write a number and a unit, as 90s, 30m, 12h or 1d';
+  if (pattern.endsWith('/(TCP|UDP)$')) return 'write a port and its protocol, as 443/TCP or 8000-8100/UDP';
+  if (pattern === '^(100|[0-9]{1,2})%$') return 'write a share, as 25%';
   return `it has to match ${pattern}`;
 }
 
@@ -172,7 +179,9 @@ function limit(schema: TSchema, name: string, otherwise = Number.POSITIVE_INFINI
 }
 
 /** Only plain values go in quotes: a mapping may have a field `toString`, which makes it no text at all. */
-function quoted(value: unknown): string {
+function quoted(schema: TSchema, value: unknown): string {
+  const pattern = option(schema, 'pattern');
+  if (typeof pattern === 'string' && !new RegExp(pattern).test(String(value))) return form(pattern);
   const isPlain = typeof value === 'number' || typeof value === 'boolean';
   return isPlain ? `put it in quotes: "${value}"` : 'write text';
 }

@@ -1,3 +1,4 @@
+import { escapePointer } from './json-pointer.ts';
 import type { VirtualSiteSpec } from './model/resource.ts';
 import type { Labels } from './model/site.ts';
 
@@ -131,9 +132,9 @@ function wrong(at: number, reason: string): ParsedSelector {
 function parseObject(source: Exclude<VirtualSiteSpec['selector'], string>): ParsedSelector {
   const requirements: Requirement[] = [];
   for (const [key, value] of Object.entries(source.matchLabels ?? {})) {
-    if (!KEY.test(key)) return { ok: false, at: `/matchLabels/${key}`, reason: 'this is not a label key' };
-    if (!VALUE.test(value))
-      return { ok: false, at: `/matchLabels/${key}`, reason: `"${value}" is not a label value` };
+    const at = `/matchLabels/${escapePointer(key)}`;
+    if (!KEY.test(key)) return { ok: false, at, reason: 'this is not a label key' };
+    if (!VALUE.test(value)) return { ok: false, at, reason: `"${value}" is not a label value` };
     requirements.push({ key, operator: 'In', values: [value] });
   }
   for (const [i, { key, operator, values = [] }] of (source.matchExpressions ?? []).entries()) {

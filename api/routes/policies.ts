@@ -74,6 +74,7 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
         return sendProblem(reply, problem(code, detail, faultErrors(checked.faults)));
       }
       const { document } = checked;
+      if (document.kind !== kind) return sendProblem(reply, noKind(document.kind));
       if (document.metadata.name !== name)
         return sendProblem(
           reply,

@@ -48,8 +48,8 @@ describe('a document with a fault', () => {
     ],
     [
       'a kind of a later version',
-      GOOD.replace('VirtualSite', 'Allowlist'),
-      '2:1 kind: this version does not take kind Allowlist yet; leave the document out, or use a version that does; VirtualSite is known',
+      GOOD.replace('VirtualSite', 'Quota'),
+      '2:1 kind: this version does not take kind Quota yet; leave the document out, or use a version that does; VirtualSite, Allowlist are known',
     ],
     [
       'a number for a text',
@@ -165,17 +165,22 @@ test('what the explanation lets pass, the schema lets pass: a value is a documen
   const value = fc.record(
     {
       apiVersion: fc.constantFrom('plumbline.io/v1', 'v1'),
-      kind: fc.constantFrom('VirtualSite', 'VirtualSite', 'Site'),
+      kind: fc.constantFrom('VirtualSite', 'Allowlist', 'Site'),
       metadata: fc.oneof(
         fc.constant({ name: 'a' }),
         fc.dictionary(fc.constantFrom('name', 'namespace'), fc.string()),
       ),
       spec: fc.oneof(
         fc.constant({ selector: 'a=b' }),
+        fc.constant({ workloads: {}, egress: [] }),
         fc.dictionary(
-          fc.constantFrom('selector', 'guard'),
+          fc.constantFrom('selector', 'guard', 'workloads', 'egress', 'ingress'),
           fc.oneof(fc.string(), fc.object({ maxDepth: 3 })),
         ),
+      ),
+      rollout: fc.oneof(
+        fc.constant({ stages: [{ virtualSite: 'test' }] }),
+        fc.dictionary(fc.constantFrom('stages', 'onFailure'), fc.array(fc.object({ maxDepth: 3 }))),
       ),
     },
     { requiredKeys: [] },
