@@ -23,7 +23,9 @@ export const SiteEvidence = Type.Object({
   missing: Count,
   /** Reports that went to quarantine in the range. */
   quarantined: Count,
+  /** Of the newest by boot and number: when the hub had it, and when the site made it. Both have to be fresh. */
   newestReceivedAtMs: Moment,
+  newestMadeAtMs: Moment,
   intervalMs: Count,
   /** Largest distance of the site's clock from the hub's; null when it never said. */
   clockOffsetMs: Type.Union([Count, Type.Null()]),
@@ -62,8 +64,18 @@ export const SiteEvidence = Type.Object({
     counterEpochs: Count,
     /** A counter that was smaller than in the report before. */
     decreases: Count,
+    /** Those that the site's probes lost, and one for each report that said nothing of the policy. */
     lostObservations: Count,
+    /** The largest that any report gave, should a later one have begun again. */
+    unexpectedDenies: Count,
   }),
+  /**
+   * What the hit counters stood at when the stage had it applied, where they went on from an earlier stage of the same
+   * generation, or nobody can tell that they did not: what came before is no proof. Empty where they began at zero.
+   */
+  hitsBefore: Type.Array(Type.Object({ rule: Type.String(), hits: Count })),
+  /** The same of unexpected denies, by the last report before, so that none of the stage's own is left out. */
+  unexpectedBefore: Count,
   /** When its first report came that had the stage's generation applied and live; the soak counts from it. */
   appliedSinceMs: Moment,
   /** Median score of the ten minutes before the stage, and of the newest reports. */
@@ -87,6 +99,8 @@ export type SiteVerdict = Static<typeof SiteVerdict>;
 export const StageQuestion = Type.Object({
   kind: Type.Enum(['Allowlist']),
   name: Type.String(),
+  /** Its index in the strategy. */
+  stage: Count,
   generation: Count,
   digest: Type.String(),
   mode: Type.Enum(MODES),

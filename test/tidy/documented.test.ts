@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { QUARANTINE_REASONS } from '../../aggregator/step.ts';
 import { EVENT_KINDS } from '../../core/model/event.ts';
+import { REASONS } from '../../core/policy/verification/reasons.ts';
 import { PROBLEMS } from '../../core/problem.ts';
 import { ROOT } from './source.ts';
 
@@ -32,4 +33,10 @@ test('every reason for quarantine is documented in docs/events.md, and no other'
   const text = readFileSync(join(ROOT, 'docs/events.md'), 'utf8');
   const listed = [...text.matchAll(/^- `([^`]+)`:/gm)].map((match) => match[1]);
   expect(listed).toEqual([...QUARANTINE_REASONS]);
+});
+
+test('every reason of a verdict is documented in docs/verification.md with the verdict it makes, and no other', () => {
+  const text = readFileSync(join(ROOT, 'docs/verification.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `([^`]+)` \| ([a-z-]+) \|/gm)].map((match) => [match[1], match[2]]);
+  expect(Object.fromEntries(rows)).toEqual(REASONS);
 });

@@ -1,0 +1,53 @@
+import type { ProbeResult } from '../../model/policy-report.ts';
+import type { SiteEvidence, StageQuestion } from '../evidence.ts';
+import { MAX_CLOCK_OFFSET_MS } from './completeness.ts';
+import { type Found, reason } from './reasons.ts';
+
+/** Every declared probe, for every workload that the site tried it for, by results from after the generation was applied. */
+export function probes(question: StageQuestion, { newest, appliedSinceMs }: SiteEvidence): Found[] {
+  return question.probes.flatMap((name) => {
+    const results = (newest?.probes ?? []).filter((one) => one.name === name);
+    const sinceMs = Math.max(appliedSinceMs ?? Number.POSITIVE_INFINITY, newest?.appliedAtMs ?? 0);
+    const untilMs = question.decidedAtMs + MAX_CLOCK_OFFSET_MS;
+    const valid = results.filter(({ atMs }) => atMs > sinceMs && atMs <= untilMs);
+    const tried = new Set(valid.map(({ workload }) => workload)).size;
+    const wanted = Math.max(1, newest?.workloads ?? 0);
+    if (tried < wanted)
+      return [
+        reason(
+          'probe-missing',
+          `probe ${name} was tried for ${tried} of ${wanted} workloads since the generation was applied`,
+        ),
+      ];
+    return valid.flatMap((one) => judge(one, question) ?? []);
+  });
+}
+
+function judge(result: ProbeResult, { mode }: StageQuestion): Found | null {
+  const { name, workload, outcome, control, expect, detail } = result;
+  const what = `probe ${name} of ${workload}`;
+  const why = detail === undefined ? '' : ` (${detail})`;
+  if (outcome === 'unable') return reason('probe-unable', `${what} could not be made${why}`);
+  if (expect === 'allow') return judgeAllowed(result, what, why);
+  if (mode === 'enforce' && outcome === 'connected')
+    return reason('probe-not-denied', `${what} connected and was to be denied${why}`);
+  if (control !== 'connected')
+    return reason('probe-unreachable', `${what}: the target did not answer the control either${why}`);
+  if (mode === 'enforce' && outcome !== 'refused')
+    return reason('probe-uncounted', `${what} got no answer, where this generation refuses${why}`);
+  if (result.denyMoved) return null;
+  if (mode === 'audit' && outcome === 'connected')
+    return reason('probe-not-denied', `${what} would not have been denied${why}`);
+  return reason('probe-uncounted', `${what} was refused, but not by this generation${why}`);
+}
+
+function judgeAllowed({ outcome, control, denyMoved }: ProbeResult, what: string, why: string): Found | null {
+  if (denyMoved) return reason('probe-blocked', `${what} was to be allowed and counts as denied${why}`);
+  if (outcome === 'connected') return null;
+  if (control !== 'connected')
+    return reason('probe-unreachable', `${what}: the target did not answer the control either${why}`);
+  return reason(
+    'probe-blocked',
+    `${what} was to be allowed and met ${outcome}, while the control connected${why}`,
+  );
+}

@@ -1,0 +1,148 @@
+import type { Reason, SiteEvidence, SiteVerdict, StageQuestion, StageVerdict } from './evidence.ts';
+import { completeness, freshness } from './verification/completeness.ts';
+import { probes } from './verification/probes.ts';
+import { type Found, REASONS, reason, some } from './verification/reasons.ts';
+import { scoreDrop } from './verification/score-drop.ts';
+import { standing } from './verification/standing.ts';
+import { totalHits, traffic, unexpected, unexpectedOf } from './verification/traffic.ts';
+
+/*
+ * From recorded evidence to a verdict, by the table of docs/verification.md. Pure, so that a decision made today comes out
+ * again from the rows it rested on (VERIFIER_VERSION says by which rules).
+ *
+ * - Only `pass` lets anything go on, and it needs every condition to be known and met: what is missing is never taken for good.
+ * - `fail` rests on what the very generation, digest and mode did while it was applied and live, or on the site's refusal
+ *   of it. A failure that was seen stays one, also when the evidence has gone stale or has holes since.
+ */
+
+export function verifySite(question: StageQuestion, evidence: SiteEvidence): SiteVerdict {
+  const { site } = evidence;
+  const notStanding = standing(question, evidence);
+  const found =
+    notStanding === null ? judge(question, evidence) : [notStanding, ...seenBefore(question, evidence)];
+  if (notStanding?.code === 'not-applicable') found.push(...freshness(question, evidence));
+  return { site, ...conclude(found) };
+}
+
+function judge(question: StageQuestion, evidence: SiteEvidence): Found[] {
+  const found: (Found | null)[] = [
+    unexpected(question, evidence),
+    ...probes(question, evidence),
+    scoreDrop(question, evidence),
+    ...traffic(question, evidence),
+    ...completeness(question, evidence),
+  ];
+  return found.filter((one) => one !== null);
+}
+
+/** What it did while it was applied and live counts also once it is not any more. */
+function seenBefore(question: StageQuestion, evidence: SiteEvidence): Found[] {
+  const found = unexpected(question, { ...evidence, newest: null });
+  return found === null ? [] : [found];
+}
+
+/** The worst of them counts, and comes first; nothing at all is a pass. */
+function conclude(found: readonly Found[]): Omit<SiteVerdict, 'site'> {
+  for (const verdict of ['fail', 'inconclusive', 'not-applicable'] as const) {
+    const those = found.filter(({ code }) => REASONS[code] === verdict);
+    if (those.length === 0) continue;
+    const others = found.filter(({ code }) => REASONS[code] !== verdict);
+    return { verdict, reasons: [...those, ...others] };
+  }
+  return { verdict: 'pass', reasons: [] };
+}
+
+/** Sites that the question names and nothing is known of are inconclusive; evidence of others is left aside. */
+export function verifyStage(question: StageQuestion, evidence: readonly SiteEvidence[]): StageVerdict {
+  const bySite = new Map(evidence.map((one) => [one.site, one]));
+  const sites: SiteVerdict[] = [];
+  let hits = 0;
+  let unexpectedDenies = 0;
+  let proven = 0;
+  for (const site of new Set(question.sites)) {
+    const one = bySite.get(site);
+    const verdict = one === undefined ? unheard(site) : verifySite(question, one);
+    sites.push(verdict);
+    if (one === undefined) continue;
+    const isStanding = standing(question, one) === null;
+    unexpectedDenies += unexpectedOf(isStanding ? one : { ...one, newest: null });
+    if (!isStanding) continue;
+    hits += totalHits(one);
+    if (verdict.verdict === 'pass') proven += totalHits(one);
+  }
+  return { ...weigh(question, sites, proven), sites, hits, unexpectedDenies };
+}
+
+function unheard(site: string): SiteVerdict {
+  return {
+    site,
+    verdict: 'inconclusive',
+    reasons: [reason('no-report', 'nothing is recorded of this site')],
+  };
+}
+
+function weigh(
+  question: StageQuestion,
+  sites: readonly SiteVerdict[],
+  provenHits: number,
+): Pick<StageVerdict, 'verdict' | 'reasons'> {
+  const { maxFailures, minConclusive, minHitsTotal } = question;
+  const of = (verdict: SiteVerdict['verdict']) => sites.filter((one) => one.verdict === verdict);
+  const failed = of('fail');
+  const passed = of('pass').length;
+  const applicable = sites.length - of('not-applicable').length;
+  const open = of('inconclusive').map(({ site }) => site);
+  const found: Found[] = [];
+  if (sites.length === 0)
+    found.push(reason('no-sites', 'the stage has no sites, so nothing can show that it works'));
+  else if (applicable === 0)
+    found.push(
+      reason('no-applicable-site', `the policy selects no workload at any of ${sites.length} sites`),
+    );
+  if (failed.length > maxFailures)
+    found.push(
+      reason(
+        'too-many-failures',
+        `${failed.length} of ${applicable} sites failed, ${maxFailures} may: ${some(failed.map(({ site }) => site))}`,
+      ),
+    );
+  if (applicable > 0 && (passed === 0 || passed < minConclusive * applicable - 1e-9))
+    found.push(
+      reason(
+        'too-few-passed',
+        `${passed} of ${applicable} sites passed, ${Math.round(minConclusive * 100)}% and at least one have to`,
+      ),
+    );
+  if (applicable > 0 && provenHits < minHitsTotal)
+    found.push(
+      reason(
+        'too-few-hits',
+        `${provenHits} hits at the sites that passed, ${minHitsTotal} are wanted of the stage`,
+      ),
+    );
+  const { verdict, reasons } = conclude(found);
+  if (verdict !== 'pass') return { verdict, reasons: [...reasons, ...byCode(sites)].slice(0, 16) };
+  const left = [...failed.map(({ site }) => site), ...open];
+  const unproven = reason('unproven', `no proof of ${left.length} sites: ${some(left, 10)}`);
+  return { verdict, reasons: left.length === 0 ? [] : [unproven, ...byCode(sites)].slice(0, 16) };
+}
+
+/** What the sites say, the same reason of several of them once; most frequent first, failures before all. */
+function byCode(sites: readonly SiteVerdict[]): Reason[] {
+  const groups = new Map<string, { first: Reason; sites: string[]; fails: boolean }>();
+  for (const { site, verdict, reasons } of sites) {
+    if (verdict === 'not-applicable') continue;
+    for (const one of reasons) {
+      const group = groups.get(one.code) ?? { first: one, sites: [], fails: verdict === 'fail' };
+      group.sites.push(site);
+      groups.set(one.code, group);
+    }
+  }
+  return [...groups.values()]
+    .sort((a, b) => Number(b.fails) - Number(a.fails) || b.sites.length - a.sites.length)
+    .map(({ first, sites: where }) => {
+      const [example = ''] = where;
+      const at = where.length === 1 ? example : `${where.length} sites (${some(where)}), ${example}`;
+      return { code: first.code, text: `${at}: ${first.text}`.slice(0, 300) };
+    });
+}
