@@ -3,11 +3,12 @@ import type { FleetEvent } from '../core/model/event.ts';
 import { API_VERSION } from '../core/model/metadata.ts';
 import { Command, type CommandResult } from '../core/model/resource.ts';
 import type { LogRecord } from '../core/ports/log.ts';
-import { commandEvent } from './command-event.ts';
+import { commandEvents } from './command-event.ts';
 import { decide } from './commands/decide.ts';
 import { type Asked, type Outcome, stamp } from './commands/outcome.ts';
 import { standing, subjectOf } from './commands/subject.ts';
 import { Draft } from './draft.ts';
+import { NOTHING_PUBLISHED, type PolicyFacts } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 
 /** How many results are kept; more are older than anyone still waits for. */
@@ -26,7 +27,11 @@ export type Decided = {
  * Decides a batch of commands, each in the light of those before it. A command whose result is there already is a
  * redelivery: nothing changes, but its event is told again, since the first telling may have been cut off.
  */
-export function decideBatch(records: readonly LogRecord[], registry: Registry): Decided {
+export function decideBatch(
+  records: readonly LogRecord[],
+  registry: Registry,
+  facts: PolicyFacts = NOTHING_PUBLISHED,
+): Decided {
   const draft = new Draft(registry);
   const decided: Decided = { changes: draft.changes, events: [], outcomes: [], unreadable: [] };
   const results: string[] = [];
@@ -46,19 +51,18 @@ export function decideBatch(records: readonly LogRecord[], registry: Registry): 
     }
     const { command } = read;
     const known = draft.result(command.id);
-    const result = known ?? perform(command, record.appendedAtMs, draft);
+    const result = known ?? perform(command, record.appendedAtMs, draft, facts);
     if (known === undefined) results.push(command.id);
     decided.outcomes.push(known !== undefined ? 'repeated' : result.spec.ok ? 'accepted' : 'refused');
-    const event = commandEvent(command, result);
-    if (event !== null) decided.events.push(event);
+    decided.events.push(...commandEvents(command, result));
   }
   forget(draft, registry, results);
   return decided;
 }
 
-function perform(command: Command, nowMs: number, draft: Draft): CommandResult {
+function perform(command: Command, nowMs: number, draft: Draft, facts: PolicyFacts): CommandResult {
   const asked = { id: command.id, by: command.by, role: command.role, nowMs };
-  const outcome = decide(command, asked, draft);
+  const outcome = decide(command, asked, draft, facts);
   if (outcome.ok) for (const change of outcome.changes) draft.add(change);
   const revision = standing(subjectOf(command.do), draft)?.revision;
   const result = resultOf(asked, outcome, revision);
@@ -73,7 +77,12 @@ function resultOf(asked: Omit<Asked, 'role'>, outcome: Outcome, revision?: numbe
     kind: 'CommandResult',
     metadata: stamp(asked.id, asked, null),
     spec: outcome.ok
-      ? { ok: true, effect: outcome.effect, ...(revision !== undefined && { revision }) }
+      ? {
+          ok: true,
+          effect: outcome.effect,
+          ...(revision !== undefined && { revision }),
+          ...(outcome.told !== undefined && { told: outcome.told }),
+        }
       : { ...outcome },
   };
 }

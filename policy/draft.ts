@@ -1,11 +1,13 @@
 import {
   type CommandResult,
+  type Issuer,
   type Resource,
   resourceKey,
   type Site,
   type Token,
   type VirtualSite,
 } from '../core/model/resource.ts';
+import type { Allowlist, Rollout } from '../core/model/rollout.ts';
 import { type Change, type Registered, Registry } from './registry.ts';
 
 /** What the registry will be once the changes so far are durable, so that later commands of a batch see earlier ones. */
@@ -38,6 +40,9 @@ export class Draft implements Registered {
       VirtualSite: () => this.virtualSite(name),
       Token: () => this.token(name),
       CommandResult: () => this.result(name),
+      Allowlist: () => this.allowlist(name),
+      Rollout: () => this.rollout(name),
+      Issuer: () => this.issuer ?? undefined,
       HubStatus: () => undefined,
     }[kind]();
     return found !== undefined;
@@ -59,6 +64,30 @@ export class Draft implements Registered {
     return this.#own.token(name) ?? this.#below('Token', name, this.#base.token(name));
   }
 
+  allowlist(name: string): Allowlist | undefined {
+    return this.#own.allowlist(name) ?? this.#below('Allowlist', name, this.#base.allowlist(name));
+  }
+
+  rollout(name: string): Rollout | undefined {
+    return this.#own.rollout(name) ?? this.#below('Rollout', name, this.#base.rollout(name));
+  }
+
+  get issuer(): Issuer | null {
+    return this.#own.issuer ?? this.#base.issuer;
+  }
+
+  *allSites(): Iterable<Site> {
+    for (const { metadata } of this.#base.allSites())
+      if (!this.#own.sites.has(metadata.name)) yield* present(this.site(metadata.name));
+    yield* this.#own.allSites();
+  }
+
+  *allRollouts(): Iterable<Rollout> {
+    for (const { metadata } of this.#base.allRollouts())
+      if (!this.#own.rollouts.has(metadata.name)) yield* present(this.rollout(metadata.name));
+    yield* this.#own.allRollouts();
+  }
+
   result(id: string): CommandResult | undefined {
     return this.#own.result(id) ?? this.#below('CommandResult', id, this.#base.result(id));
   }
@@ -66,4 +95,8 @@ export class Draft implements Registered {
   count(kind: Resource['kind']): number {
     return this.#base.count(kind) + (this.#added[kind] ?? 0);
   }
+}
+
+function present<T>(value: T | undefined): T[] {
+  return value === undefined ? [] : [value];
 }

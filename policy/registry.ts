@@ -2,12 +2,14 @@ import { Compile } from 'typebox/compile';
 import {
   CommandResult,
   HubStatus,
+  Issuer,
   type Resource,
   resourceKey,
   Site,
   Token,
   VirtualSite,
 } from '../core/model/resource.ts';
+import { Allowlist, Rollout } from '../core/model/rollout.ts';
 import type { TableEntry } from '../core/ports/table.ts';
 
 /** What a command reads, and what it may assume of it: everything control has decided before it. */
@@ -15,7 +17,13 @@ export interface Registered {
   site(name: string): Site | undefined;
   virtualSite(name: string): VirtualSite | undefined;
   token(name: string): Token | undefined;
+  allowlist(name: string): Allowlist | undefined;
+  /** By the rollout's own name (core/model/rollout.ts). */
+  rollout(name: string): Rollout | undefined;
+  readonly issuer: Issuer | null;
   result(id: string): CommandResult | undefined;
+  allSites(): Iterable<Site>;
+  allRollouts(): Iterable<Rollout>;
   count(kind: Resource['kind']): number;
 }
 
@@ -28,6 +36,9 @@ const validators = {
   Token: Compile(Token),
   HubStatus: Compile(HubStatus),
   CommandResult: Compile(CommandResult),
+  Allowlist: Compile(Allowlist),
+  Rollout: Compile(Rollout),
+  Issuer: Compile(Issuer),
 };
 
 /**
@@ -39,7 +50,10 @@ export class Registry implements Registered {
   readonly virtualSites = new Map<string, VirtualSite>();
   readonly #tokens = new Map<string, Token>();
   readonly #results = new Map<string, CommandResult>();
+  readonly allowlists = new Map<string, Allowlist>();
+  readonly rollouts = new Map<string, Rollout>();
   hub: HubStatus | null = null;
+  issuer: Issuer | null = null;
 
   /** Takes entries as they stand in the table; gives the keys that can't be read. */
   load(entries: Iterable<[string, Uint8Array]>): string[] {
@@ -60,6 +74,7 @@ export class Registry implements Registered {
   apply(change: Change): void {
     if ('put' in change) this.#put(change.put);
     else if (change.remove.kind === 'HubStatus') this.hub = null;
+    else if (change.remove.kind === 'Issuer') this.issuer = null;
     else this.#mapOf(change.remove.kind).delete(change.remove.name);
   }
 
@@ -78,17 +93,28 @@ export class Registry implements Registered {
       case 'CommandResult':
         this.#results.set(name, resource);
         return;
+      case 'Allowlist':
+        this.allowlists.set(name, resource);
+        return;
+      case 'Rollout':
+        this.rollouts.set(name, resource);
+        return;
+      case 'Issuer':
+        this.issuer = resource;
+        return;
       case 'HubStatus':
         this.hub = resource;
     }
   }
 
-  #mapOf(kind: Exclude<Resource['kind'], 'HubStatus'>): Map<string, Resource> {
+  #mapOf(kind: Exclude<Resource['kind'], 'HubStatus' | 'Issuer'>): Map<string, Resource> {
     const maps: Record<typeof kind, Map<string, Resource>> = {
       Site: this.sites,
       VirtualSite: this.virtualSites,
       Token: this.#tokens,
       CommandResult: this.#results,
+      Allowlist: this.allowlists,
+      Rollout: this.rollouts,
     };
     return maps[kind];
   }
@@ -109,7 +135,24 @@ export class Registry implements Registered {
     return this.#results.get(id);
   }
 
+  allowlist(name: string): Allowlist | undefined {
+    return this.allowlists.get(name);
+  }
+
+  rollout(name: string): Rollout | undefined {
+    return this.rollouts.get(name);
+  }
+
+  allSites(): Iterable<Site> {
+    return this.sites.values();
+  }
+
+  allRollouts(): Iterable<Rollout> {
+    return this.rollouts.values();
+  }
+
   count(kind: Resource['kind']): number {
+    if (kind === 'Issuer') return Number(this.issuer !== null);
     return kind === 'HubStatus' ? Number(this.hub !== null) : this.#mapOf(kind).size;
   }
 
@@ -137,5 +180,8 @@ function parse(value: Uint8Array): Resource | null {
   if (validators.VirtualSite.Check(json)) return json;
   if (validators.CommandResult.Check(json)) return json;
   if (validators.Token.Check(json)) return json;
+  if (validators.Allowlist.Check(json)) return json;
+  if (validators.Rollout.Check(json)) return json;
+  if (validators.Issuer.Check(json)) return json;
   return validators.HubStatus.Check(json) ? json : null;
 }

@@ -1,5 +1,9 @@
 import Type, { type Static } from 'typebox';
+import { AllowlistDocument } from './allowlist.ts';
+import { EVENT_KINDS } from './event.ts';
 import { API_VERSION, LabelSelector, ResourceName, resource, Timestamp } from './metadata.ts';
+import { Allowlist, Rollout } from './rollout.ts';
+import { IntentKind, KeysBody } from './signed.ts';
 import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
 
 /** A registered site. `labels` are the given ones, the authority for policy. */
@@ -88,6 +92,24 @@ export const HubStatus = resource(
 );
 export type HubStatus = Static<typeof HubStatus>;
 
+/**
+ * By whose authority documents are signed: the epoch of their versions, and the keys that sites are to trust, the one that
+ * signs last. The private keys are in the hub's data directory. There is one, named `hub`.
+ */
+export const Issuer = resource(
+  'Issuer',
+  Type.Object({
+    epoch: Type.Integer({ minimum: 1 }),
+    keys: KeysBody.properties.keys,
+    /** How many keys there were in all, and how many of the newest count; the data directory follows. */
+    keysMade: Type.Integer({ minimum: 1 }),
+    keysKept: Type.Integer({ minimum: 1 }),
+    /** Per `<kind>/<name>`, what sites were found to have when the hub was restored: later generations are numbered above it. */
+    generationsAbove: Type.Record(Type.String(), Type.Integer({ minimum: 0 })),
+  }),
+);
+export type Issuer = Static<typeof Issuer>;
+
 /** What became of a command, kept until the newest 1,000 push it out. */
 export const CommandResult = resource(
   'CommandResult',
@@ -102,17 +124,37 @@ export const CommandResult = resource(
     revision: Type.Optional(Type.Integer({ minimum: 1 })),
     /** Whether anything changed: applying the same document twice is `unchanged`. */
     effect: Type.Optional(Type.Enum(['created', 'updated', 'unchanged', 'deleted'])),
+    /** What it did that an event tells, when its kind and effect don't say it. */
+    told: Type.Optional(
+      Type.Array(
+        Type.Object({ kind: Type.Enum(EVENT_KINDS), virtualSite: Type.String(), message: Type.String() }),
+        { maxItems: 8 },
+      ),
+    ),
   }),
 );
 export type CommandResult = Static<typeof CommandResult>;
 
-export const Resource = Type.Union([Site, VirtualSite, Token, HubStatus, CommandResult]);
+export const Resource = Type.Union([
+  Site,
+  VirtualSite,
+  Token,
+  HubStatus,
+  CommandResult,
+  Allowlist,
+  Rollout,
+  Issuer,
+]);
 export type Resource = Static<typeof Resource>;
 
 /** Key of a resource in table `resources`. */
 export function resourceKey(kind: Resource['kind'], name: string): string {
   return `${kind}/${name}`;
 }
+
+/** What a person can have done with a rollout. */
+export const ROLLOUT_ACTIONS = ['promote', 'pause', 'resume', 'rollback', 'retry'] as const;
+export type RolloutAction = (typeof ROLLOUT_ACTIONS)[number];
 
 /** As what a change is asked for: in a person's or program's role, or as the site that joins. */
 const ASKING = [...ROLES, 'site'] as const;
@@ -127,12 +169,26 @@ export const Command = Type.Object({
   expectedRevision: Type.Optional(Type.Integer({ minimum: 1 })),
   atMs: Timestamp,
   do: Type.Union([
-    Type.Object({ verb: Type.Literal('apply'), document: VirtualSiteDocument }),
+    Type.Object({
+      verb: Type.Literal('apply'),
+      document: Type.Union([VirtualSiteDocument, AllowlistDocument]),
+    }),
     Type.Object({
       verb: Type.Literal('delete'),
-      kind: Type.Union([Type.Literal('VirtualSite'), Type.Literal('Site'), Type.Literal('Token')]),
+      kind: Type.Enum(['VirtualSite', 'Site', 'Token', 'Allowlist']),
       name: ResourceName,
     }),
+    /** `kind` and `name` are the policy's. Its key on the log is the policy's, so that it keeps its order with `apply`. */
+    Type.Object({
+      verb: Type.Literal('rollout'),
+      action: Type.Enum(ROLLOUT_ACTIONS),
+      kind: IntentKind,
+      name: ResourceName,
+    }),
+    /** A new key signs from now on. The one before still counts, unless it is revoked. Key on the log: the issuer's. */
+    Type.Object({ verb: Type.Literal('keys.rotate'), revoke: Type.Optional(Type.Boolean()) }),
+    /** After the hub came back from a backup and sites are ahead of it: raises the epoch, so that they follow again. */
+    Type.Object({ verb: Type.Literal('hub.restore') }),
     Type.Object({
       verb: Type.Literal('site.add'),
       site: SiteId,

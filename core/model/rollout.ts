@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { AllowlistSpec, Mode, Strategy } from './allowlist.ts';
+import { FleetEvent } from './event.ts';
 import { resource, Timestamp } from './metadata.ts';
 import { Assigned, IntentKind, Version } from './signed.ts';
 
@@ -40,6 +41,8 @@ export const StageStatus = Type.Object({
   phase: Type.Enum(STAGE_PHASES),
   startedAtMs: Moment,
   endedAtMs: Moment,
+  /** When it is paused if nothing comes of it; set anew when it is resumed. */
+  deadlineAtMs: Moment,
   /** The target version that began it: evidence counts from the reports that have seen it. */
   version: Type.Union([Version, Type.Null()]),
   verdict: Verdict,
@@ -89,10 +92,18 @@ export const Rollout = resource(
     stages: Type.Array(StageStatus, { minItems: 1, maxItems: 16 }),
     /** What each virtual site was promoted to last: what a rollback returns to. */
     promoted: Type.Array(Type.Object({ virtualSite: Name, assigned: Assigned })),
-    /** The newest target that was written for the policy. */
+    /** What each virtual site ran when the rollout began: rules that are not in it are new. */
+    base: Type.Array(Type.Object({ virtualSite: Name, generation: Count })),
+    /** Which sites of the stage that is on its way have it: those whose hash is below, of 65536. */
+    threshold: Type.Integer({ minimum: 0, maximum: 65_536 }),
+    /** Who applied this generation, or changed how it is rolled out: none of them approves it. */
+    authors: Type.Array(Type.String(), { maxItems: 64 }),
+    /** The newest target that was decided on for the policy; it is written right after. */
     version: Version,
     /** Digests that failed, not applied again without `retry`. */
     failedDigests: Type.Array(Type.String(), { maxItems: 32 }),
+    /** What was told of its newest change that was nobody's command, and is told again after a kill. */
+    events: Type.Array(FleetEvent, { maxItems: 8 }),
   }),
 );
 export type Rollout = Static<typeof Rollout>;

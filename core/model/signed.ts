@@ -145,4 +145,8 @@ export function targetKey(kind: IntentKind, name: string): string {
 export function siteKey(site: string): string {
   return `${TENANT}/Site/${site}`;
 }
+/** The keys that count. Earlier keyrings stay under `keysKey(n)`, so that a site that missed some can follow one by one. */
 export const KEYS_KEY = `${TENANT}/Keys`;
+export function keysKey(n: number): string {
+  return `${KEYS_KEY}/${n}`;
+}

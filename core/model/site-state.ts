@@ -1,6 +1,9 @@
 import Type, { type Static } from 'typebox';
+import { Mode } from './allowlist.ts';
+import { PHASES } from './policy-report.ts';
 import { DroppedRange } from './report.ts';
 import { COMPONENTS } from './score.ts';
+import { IntentKind, Version } from './signed.ts';
 import { BootId, Labels, SiteId, SiteKind } from './site.ts';
 
 const Score = Type.Integer({ minimum: 0, maximum: 100 });
@@ -56,6 +59,27 @@ export const SiteState = Type.Object({
   probesLostAtMs: Type.Union([EpochMs, Type.Null()]),
   /** What its newest report says its spool dropped, so that each range is told once; absent when nothing. */
   dropped: Type.Optional(Type.Array(DroppedRange)),
+  /** Whether the site's owner lets policies be enforced; absent when its newest report says nothing of policies. */
+  enforcement: Type.Optional(Type.Enum(['off', 'on', 'disarmed'])),
+  /** The newest refusal of a document that was told, by the site's time, so that each is told once. */
+  refusalsToldMs: Type.Optional(EpochMs),
+  /** Where each policy stands, as its newest report says; absent when it says nothing of policies. */
+  policies: Type.Optional(
+    Type.Array(
+      Type.Object({
+        kind: IntentKind,
+        name: Type.String(),
+        seen: Version,
+        generation: Type.Integer({ minimum: 0 }),
+        digest: Type.String(),
+        mode: Mode,
+        phase: Type.Enum(PHASES),
+        live: Type.Boolean(),
+        unexpectedDenies: Type.Integer({ minimum: 0 }),
+      }),
+      { maxItems: 16 },
+    ),
+  ),
   discovered: Labels,
   proposed: Type.Optional(Labels),
 });

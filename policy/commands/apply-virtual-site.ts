@@ -5,6 +5,8 @@ import type { VirtualSiteDocument } from '../../core/model/resource.ts';
 import { parseSelector } from '../../core/selector.ts';
 import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
+import { userOf } from './remove.ts';
+import { unfitSelector } from './stage-rules.ts';
 
 /** Creates a virtual site or makes it what the document says. The same document again changes nothing. */
 export function applyVirtualSite(
@@ -27,6 +29,9 @@ export function applyVirtualSite(
         `/spec/guard/forbidden/${i} of VirtualSite ${name}: "${cidr}" is not a range of addresses; write it as 169.254.169.254/32`,
       );
   const before = registered.virtualSite(name);
+  const user = before === undefined ? null : userOf(name, registered);
+  const unfit = user === null ? null : unfitSelector(name, spec, '/spec/selector');
+  if (unfit !== null) return unfit;
   if (before === undefined && registered.count('VirtualSite') >= MOST.VirtualSite)
     return full('VirtualSite', 'virtual sites');
   if (before !== undefined && isDeepStrictEqual(before.spec, spec))

@@ -1,6 +1,10 @@
 import type { Command } from '../../core/model/resource.ts';
+import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
+import { applyAllowlist } from './apply-allowlist.ts';
 import { applyVirtualSite } from './apply-virtual-site.ts';
+import { restoreHub, rotateKeys } from './issue.ts';
+import { moveRollout } from './move-rollout.ts';
 import { type Asked, type Outcome, refuse } from './outcome.ts';
 import { forbidden } from './permitted.ts';
 import { remove } from './remove.ts';
@@ -11,11 +15,12 @@ import { standing, subjectOf } from './subject.ts';
 import { createToken } from './token-create.ts';
 
 /** What a command comes to, given all that was decided before it. Pure. */
-export function decide(command: Command, asked: Asked, registered: Registered): Outcome {
+export function decide(command: Command, asked: Asked, registered: Registered, facts: PolicyFacts): Outcome {
   return (
     forbidden(command.do, asked, registered) ??
     conflict(command, registered) ??
-    carryOut(command.do, asked, registered)
+    held(command.do, facts) ??
+    carryOut(command.do, asked, registered, facts)
   );
 }
 
@@ -32,12 +37,31 @@ function conflict({ do: wanted, expectedRevision }: Command, registered: Registe
   );
 }
 
-function carryOut(wanted: Command['do'], asked: Asked, registered: Registered): Outcome {
+/** Nothing of policy is changed by a hub that does not know what its sites know; `hub.restore` ends that. */
+function held(wanted: Command['do'], facts: PolicyFacts): Outcome | null {
+  const isPolicy =
+    wanted.verb === 'rollout' ||
+    wanted.verb === 'keys.rotate' ||
+    (wanted.verb === 'apply' && wanted.document.kind === 'Allowlist') ||
+    (wanted.verb === 'delete' && wanted.kind === 'Allowlist');
+  const why = isPolicy ? facts.readOnly() : null;
+  return why === null ? null : refuse('hub-behind', why);
+}
+
+function carryOut(wanted: Command['do'], asked: Asked, registered: Registered, facts: PolicyFacts): Outcome {
   switch (wanted.verb) {
     case 'apply':
-      return applyVirtualSite(wanted.document, asked, registered);
+      return wanted.document.kind === 'Allowlist'
+        ? applyAllowlist(wanted.document, asked, registered, facts)
+        : applyVirtualSite(wanted.document, asked, registered);
     case 'delete':
       return remove(wanted, registered);
+    case 'rollout':
+      return moveRollout(wanted, asked, registered);
+    case 'keys.rotate':
+      return rotateKeys(wanted, asked, registered);
+    case 'hub.restore':
+      return restoreHub(asked, registered, facts);
     case 'site.add':
       return addSite(wanted, asked, registered);
     case 'site.label':

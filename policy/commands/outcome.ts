@@ -3,10 +3,17 @@ import type { Metadata } from '../../core/model/metadata.ts';
 import type { Command, CommandResult } from '../../core/model/resource.ts';
 import type { ProblemCode } from '../../core/problem.ts';
 import type { Change } from '../registry.ts';
+import type { Told } from '../rollout/told.ts';
 
 /** What a command comes to: what changes, or why it is refused and what to do about it. */
 export type Outcome =
-  | { ok: true; effect: NonNullable<CommandResult['spec']['effect']>; changes: Change[]; detail?: string }
+  | {
+      ok: true;
+      effect: NonNullable<CommandResult['spec']['effect']>;
+      changes: Change[];
+      /** What events say of it, when its kind and effect don't. */
+      told?: Told[];
+    }
   | { ok: false; code: ProblemCode; detail: string; pointer?: string };
 
 /**
@@ -16,7 +23,7 @@ export type Outcome =
 export type Asked = { id: string; by: string; role: Command['role']; nowMs: number };
 
 /** The most resources of a kind, so that every role can hold them all in memory. */
-export const MOST = { Site: 100_000, VirtualSite: 1_000, Token: 1_000 } as const;
+export const MOST = { Site: 100_000, VirtualSite: 1_000, Token: 1_000, Allowlist: 1_000 } as const;
 
 /** `pointer` is the field of the document that is at fault, when it is one. */
 export function refuse(code: ProblemCode, detail: string, pointer?: string): Outcome {

@@ -10,10 +10,13 @@ type ByKind<W extends Wanted> = W extends { verb: 'apply' }
   ? `apply ${W['document']['kind']}`
   : W extends { verb: 'delete' }
     ? `delete ${W['kind']}`
-    : W['verb'];
+    : W extends { verb: 'rollout' }
+      ? `rollout ${W['action']}`
+      : W['verb'];
 type Deed = ByKind<Wanted>;
 
 const AUTHORS: readonly Role[] = ['author', 'admin'];
+const APPROVERS: readonly Role[] = ['author', 'approver', 'admin'];
 const ADMINS: readonly Role[] = ['admin'];
 
 /**
@@ -23,6 +26,16 @@ const ADMINS: readonly Role[] = ['admin'];
 const MAY: Record<Deed, readonly Role[]> = {
   'apply VirtualSite': AUTHORS,
   'delete VirtualSite': AUTHORS,
+  'apply Allowlist': AUTHORS,
+  'delete Allowlist': AUTHORS,
+  // Where the virtual site asks for approval, an author may not (rollout-approval.ts).
+  'rollout promote': APPROVERS,
+  'rollout retry': APPROVERS,
+  'rollout pause': AUTHORS,
+  'rollout resume': AUTHORS,
+  'rollout rollback': AUTHORS,
+  'keys.rotate': ADMINS,
+  'hub.restore': ADMINS,
   'delete Site': ADMINS,
   'delete Token': ADMINS,
   'site.add': ADMINS,
@@ -50,7 +63,8 @@ function guarded(wanted: Wanted, registered: Registered): Outcome | null {
   const { kind, name } = subjectOf(wanted);
   if (kind !== 'VirtualSite') return null;
   const before: VirtualSiteSpec | undefined = registered.virtualSite(name)?.spec;
-  const after = wanted.verb === 'apply' ? wanted.document.spec : undefined;
+  const after =
+    wanted.verb === 'apply' && wanted.document.kind === 'VirtualSite' ? wanted.document.spec : undefined;
   if (!isDeepStrictEqual(before?.guard, after?.guard))
     return refuse(
       'forbidden',
@@ -72,6 +86,8 @@ function deedOf(wanted: Wanted): Deed {
       return `apply ${wanted.document.kind}`;
     case 'delete':
       return `delete ${wanted.kind}`;
+    case 'rollout':
+      return `rollout ${wanted.action}`;
     default:
       return wanted.verb;
   }

@@ -1,5 +1,7 @@
 import type { Command } from '../../core/model/resource.ts';
-import type { Registered } from '../registry.ts';
+import { rolloutName } from '../../core/model/rollout.ts';
+import type { Change, Registered } from '../registry.ts';
+import { coursesOf } from '../rollout/assigned.ts';
 import { type Outcome, refuse } from './outcome.ts';
 import { standing } from './subject.ts';
 
@@ -9,11 +11,28 @@ const LISTED = {
   Site: '`plumbline get sites`',
   VirtualSite: '`plumbline get virtual-sites`',
   Token: '`plumbline get tokens`',
+  Allowlist: '`plumbline get allowlists`',
 } as const;
 
-/** Removes a site, a virtual site or a token. What was observed of it stays in the store until its time is over. */
+/** Removes a site, a virtual site, a token or a policy, which is withdrawn everywhere. What was observed of it stays in the store until its time is over. */
 export function remove({ kind, name }: Removal, registered: Registered): Outcome {
   if (standing({ kind, name }, registered) === undefined)
     return refuse('not-found', `there is no ${kind} named ${name}; ${LISTED[kind]} lists what there is`);
-  return { ok: true, effect: 'deleted', changes: [{ remove: { kind, name } }] };
+  const user = kind === 'VirtualSite' ? userOf(name, registered) : null;
+  if (user !== null)
+    return refuse(
+      'in-use',
+      `${user} goes to virtual site ${name}; delete it first, or take the virtual site out of its stages and let the sites return`,
+    );
+  const changes: Change[] = [{ remove: { kind, name } }];
+  if (kind === 'Allowlist') changes.push({ remove: { kind: 'Rollout', name: rolloutName(kind, name) } });
+  return { ok: true, effect: 'deleted', changes };
+}
+
+/** A policy that is, or is to be, at the virtual site. */
+export function userOf(virtualSite: string, registered: Registered): string | null {
+  for (const { spec } of registered.allRollouts())
+    if (coursesOf(spec).some((course) => course.virtualSite === virtualSite))
+      return `${spec.policy.kind} ${spec.policy.name}`;
+  return null;
 }

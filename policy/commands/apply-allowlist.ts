@@ -1,0 +1,149 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { AllowlistDocument } from '../../core/model/allowlist.ts';
+import { API_VERSION } from '../../core/model/metadata.ts';
+import type { Allowlist, Rollout } from '../../core/model/rollout.ts';
+import { rolloutName } from '../../core/model/rollout.ts';
+import { compareVersions, type Version } from '../../core/model/signed.ts';
+import { allowlistFaults } from '../../core/policy/allowlist-faults.ts';
+import { digestOf } from '../../core/policy/digest.ts';
+import type { PolicyFacts } from '../policy-facts.ts';
+import type { Registered } from '../registry.ts';
+import { coursesOf, stageOf } from '../rollout/assigned.ts';
+import { begin } from '../rollout/start.ts';
+import type { Told } from '../rollout/told.ts';
+import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
+import { needsApproval } from './rollout-approval.ts';
+import { busy, unfitStages } from './stage-rules.ts';
+
+/** What a target holds of virtual sites. */
+const MAX_COURSES = 32;
+
+/**
+ * Takes an allowlist: other content is a new generation, and sets out; another strategy alone sets the same generation out
+ * anew. The same document again changes nothing.
+ */
+export function applyAllowlist(
+  document: AllowlistDocument,
+  asked: Asked,
+  registered: Registered,
+  facts: PolicyFacts,
+): Outcome {
+  const { name } = document.metadata;
+  const [fault] = allowlistFaults(document);
+  if (fault !== undefined)
+    return refuse(
+      'invalid-document',
+      `${fault.pointer} of Allowlist ${name}: ${fault.problem}; ${fault.remedy}`,
+      fault.pointer,
+    );
+  const before = registered.allowlist(name);
+  const digest = digestOf(document.spec);
+  const isSameContent = before?.spec.digest === digest;
+  if (isSameContent && isDeepStrictEqual(before?.spec.rollout, document.rollout))
+    return { ok: true, effect: 'unchanged', changes: [] };
+  const running = registered.rollout(rolloutName('Allowlist', name));
+  const refused =
+    unfitStages(document.spec, document.rollout, registered) ??
+    tooMany(before, registered) ??
+    failedBefore(digest, running);
+  if (refused !== null) return refused;
+  const generation =
+    isSameContent && before !== undefined
+      ? before.spec.generation
+      : nextGeneration(name, before, registered, facts);
+  const spec: Allowlist['spec'] = { spec: document.spec, rollout: document.rollout, generation, digest };
+  const metadata = stamp(name, asked, before?.metadata ?? null);
+  const resource: Allowlist = { apiVersion: API_VERSION, kind: 'Allowlist', metadata, spec };
+  const begun = setOut(
+    resource,
+    isSameContent ? (running?.spec.authors ?? []) : [],
+    asked,
+    registered,
+    facts,
+  );
+  return begun.ok ? { ...begun, effect: before === undefined ? 'created' : 'updated' } : begun;
+}
+
+function tooMany(before: Allowlist | undefined, registered: Registered): Outcome | null {
+  const isFull = before === undefined && registered.count('Allowlist') >= MOST.Allowlist;
+  return isFull ? full('Allowlist', 'allowlists') : null;
+}
+
+function failedBefore(digest: string, running: Rollout | undefined): Outcome | null {
+  if (running?.spec.failedDigests.includes(digest) !== true) return null;
+  const { kind, name } = running.spec.policy;
+  return refuse(
+    'digest-failed',
+    `this very content of ${kind} ${name} failed its verification (${running.spec.reason || 'see its evidence'}); change it, or \`plumbline rollout retry ${kind}/${name}\` when the cause lay elsewhere`,
+  );
+}
+
+/** Above everything that was ever called a generation of this name, here or at a site. */
+function nextGeneration(
+  name: string,
+  before: Allowlist | undefined,
+  { issuer }: Registered,
+  facts: PolicyFacts,
+): number {
+  return (
+    Math.max(
+      before?.spec.generation ?? 0,
+      facts.published('Allowlist', name)?.generation ?? 0,
+      issuer?.spec.generationsAbove[`Allowlist/${name}`] ?? 0,
+    ) + 1
+  );
+}
+
+function setOut(
+  allowlist: Allowlist,
+  authors: readonly string[],
+  asked: Asked,
+  registered: Registered,
+  facts: PolicyFacts,
+): Outcome {
+  const { name } = allowlist.metadata;
+  const before = registered.rollout(rolloutName('Allowlist', name));
+  const epoch = registered.issuer?.spec.epoch ?? 1;
+  const { spec, told } = begin({
+    name,
+    allowlist: allowlist.spec,
+    before: before?.spec ?? null,
+    version: newest({ epoch, n: 0 }, before?.spec.version, facts.published('Allowlist', name)?.version),
+    authors: [...new Set([...authors, asked.by])].slice(-64),
+    awaitsApproval: needsApproval(allowlist.spec.rollout.stages[0], registered),
+    nowMs: asked.nowMs,
+  });
+  const refused = busy(name, stageOf(spec).status.virtualSite, registered);
+  if (refused !== null) return refused;
+  if (coursesOf(spec).length > MAX_COURSES)
+    return refuse(
+      'too-large',
+      `Allowlist ${name} would be at ${coursesOf(spec).length} virtual sites, with those of its earlier strategies; ${MAX_COURSES} is the most`,
+    );
+  const rollout: Rollout = {
+    apiVersion: API_VERSION,
+    kind: 'Rollout',
+    metadata: stamp(rolloutName('Allowlist', name), asked, before?.metadata ?? null),
+    spec,
+  };
+  return {
+    ok: true,
+    effect: 'updated',
+    changes: [{ put: allowlist }, { put: rollout }],
+    told: [applied(allowlist), ...told],
+  };
+}
+
+function newest(...versions: (Version | undefined)[]): Version {
+  const known = versions.filter((version) => version !== undefined);
+  return known.reduce((a, b) => (compareVersions(a, b) >= 0 ? a : b));
+}
+
+function applied({ metadata, spec }: Allowlist): Told {
+  const isNew = metadata.revision === 1;
+  return {
+    kind: isNew ? 'policy.created' : 'policy.changed',
+    virtualSite: '',
+    message: `Allowlist ${metadata.name} was ${isNew ? 'created' : 'changed'}; generation ${spec.generation}, digest ${spec.digest}`,
+  };
+}

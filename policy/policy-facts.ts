@@ -1,0 +1,18 @@
+import type { IntentKind, Version } from '../core/model/signed.ts';
+
+/** What is known of policy outside of table `resources`, for commands that depend on it. */
+export type PolicyFacts = {
+  /** Why no policy is changed at the moment, with what to do; null when it may be. */
+  readOnly(): string | null;
+  /** The newest that was ever published under this name, also of a policy that was deleted. */
+  published(kind: IntentKind, name: string): { version: Version; generation: number } | null;
+  /** By `<kind>/<name>`, the newest generation that any site says it has. */
+  reported(): Record<string, number>;
+};
+
+/** Of a hub that has published nothing. */
+export const NOTHING_PUBLISHED: PolicyFacts = {
+  readOnly: () => null,
+  published: () => null,
+  reported: () => ({}),
+};

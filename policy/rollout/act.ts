@@ -1,0 +1,119 @@
+import type { RolloutAction } from '../../core/model/resource.ts';
+import { assignedOf, isOnItsWay, type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
+import { skipAudits, startStage } from './start.ts';
+import { nameOf, type Told } from './told.ts';
+
+export type Acted = { ok: true; spec: RolloutSpec; told: Told[] } | { ok: false; detail: string };
+
+/** What a person asks of a rollout. Who may is decided elsewhere. */
+export function act(spec: RolloutSpec, action: RolloutAction, by: string, nowMs: number): Acted {
+  const acted = ACTIONS[action](spec, nowMs, by);
+  return acted.ok ? { ...acted, spec: versioned(spec, acted.spec) } : acted;
+}
+
+const ACTIONS: Record<RolloutAction, (spec: RolloutSpec, nowMs: number, by: string) => Acted> = {
+  promote,
+  pause,
+  resume,
+  rollback: (spec, nowMs, by) => {
+    if (spec.phase === 'completed' || spec.phase === 'rolled-back')
+      return refuse(spec, 'roll back', 'apply the earlier content again to return to it');
+    return { ok: true, ...rollBack(spec, `rolled back by ${by}`, nowMs) };
+  },
+  retry,
+};
+
+function promote(spec: RolloutSpec, nowMs: number): Acted {
+  const { status } = stageOf(spec);
+  if (spec.phase !== 'awaiting-promotion')
+    return refuse(spec, 'promote', 'only a stage that has passed is promoted from');
+  if (status.phase === 'waiting') return { ok: true, ...startStage(spec, nowMs) };
+  const moved = skipAudits({ ...promoteStage(spec, nowMs), stage: spec.stage + 1 });
+  const started = startStage(moved, nowMs);
+  const to = stageOf(moved).status.virtualSite;
+  const told: Told = {
+    kind: 'rollout.promoted',
+    virtualSite: to,
+    message: `${nameOf(spec)} is promoted from ${status.virtualSite} to ${to}`,
+  };
+  return { ok: true, spec: started.spec, told: [told, ...started.told] };
+}
+
+/** What the stage brought is what its virtual site runs from now on. */
+export function promoteStage(spec: RolloutSpec, nowMs: number): RolloutSpec {
+  const { status } = stageOf(spec);
+  const { virtualSite } = status;
+  const others = spec.promoted.filter((one) => one.virtualSite !== virtualSite);
+  const promoted = [...others, { virtualSite, assigned: assignedOf(spec) }];
+  return withStage({ ...spec, promoted, threshold: 0 }, { ...status, endedAtMs: status.endedAtMs ?? nowMs });
+}
+
+function pause(spec: RolloutSpec, _nowMs: number, by: string): Acted {
+  if (spec.phase !== 'progressing' && spec.phase !== 'awaiting-promotion')
+    return refuse(spec, 'pause', 'nothing is on its way');
+  return { ok: true, ...paused(spec, `paused by ${by}`) };
+}
+
+export function paused(spec: RolloutSpec, reason: string): { spec: RolloutSpec; told: Told[] } {
+  const { virtualSite } = stageOf(spec).status;
+  const message = `${nameOf(spec)} is paused at ${virtualSite}: ${reason}`;
+  return {
+    spec: { ...spec, phase: 'paused', reason: reason.slice(0, 500) },
+    told: [{ kind: 'rollout.paused', virtualSite, message }],
+  };
+}
+
+function resume(spec: RolloutSpec, nowMs: number): Acted {
+  const { status, plan } = stageOf(spec);
+  if (spec.phase !== 'paused') return refuse(spec, 'resume', 'only a paused rollout is resumed');
+  if (status.phase === 'failed')
+    return refuse(spec, 'resume', 'its stage has failed; retry it or roll it back');
+  const waits = status.phase === 'passed' || status.phase === 'waiting';
+  const resumed = withStage(
+    { ...spec, phase: waits ? 'awaiting-promotion' : 'progressing', reason: '' },
+    { ...status, deadlineAtMs: nowMs + plan.progressDeadlineMs },
+  );
+  const message = `${nameOf(spec)} goes on at ${status.virtualSite}`;
+  const told: Told = { kind: 'rollout.resumed', virtualSite: status.virtualSite, message };
+  return { ok: true, spec: resumed, told: [told] };
+}
+
+/** The virtual site of the stage returns to what it was promoted to last; those of earlier stages keep what they have. */
+export function rollBack(
+  spec: RolloutSpec,
+  reason: string,
+  nowMs: number,
+): { spec: RolloutSpec; told: Told[] } {
+  const { status } = stageOf(spec);
+  const current = spec.promoted.find(({ virtualSite }) => virtualSite === status.virtualSite);
+  const back = current === undefined ? 'nothing of this policy' : `generation ${current.assigned.generation}`;
+  const rolledBack = withStage(
+    { ...spec, phase: 'rolled-back', reason: reason.slice(0, 500), threshold: 0 },
+    { ...status, phase: 'rolled-back', endedAtMs: nowMs },
+  );
+  const message = `${nameOf(spec)} is rolled back at ${status.virtualSite}, which returns to ${back}: ${reason}`;
+  return {
+    spec: rolledBack,
+    told: [{ kind: 'rollout.rolled-back', virtualSite: status.virtualSite, message }],
+  };
+}
+
+function retry(spec: RolloutSpec, nowMs: number): Acted {
+  const { status } = stageOf(spec);
+  const hasFailed = status.phase === 'failed' && isOnItsWay(spec);
+  if (spec.phase !== 'rolled-back' && !hasFailed)
+    return refuse(spec, 'retry', 'only what failed or was rolled back is tried again');
+  const failedDigests = spec.failedDigests.filter((digest) => digest !== spec.digest);
+  const started = startStage({ ...spec, failedDigests }, nowMs);
+  const message = `${nameOf(spec)} is tried again at ${status.virtualSite}`;
+  const told: Told = { kind: 'rollout.retried', virtualSite: status.virtualSite, message };
+  return { ok: true, spec: started.spec, told: [told, ...started.told] };
+}
+
+function refuse(spec: RolloutSpec, verb: string, why: string): Acted {
+  const at = stageOf(spec).status;
+  return {
+    ok: false,
+    detail: `${nameOf(spec)} is ${spec.phase} (stage ${spec.stage + 1}, ${at.virtualSite}, ${at.phase}), and there is nothing to ${verb}: ${why}`,
+  };
+}

@@ -1,0 +1,32 @@
+import type { EventKind, FleetEvent } from '../../core/model/event.ts';
+import type { RolloutSpec } from './assigned.ts';
+
+/** Something that a rollout did and that people are told of. */
+export type Told = { kind: EventKind; virtualSite: string; message: string };
+
+/** The events of what a rollout did by itself. Kept with the rollout, so that after a kill the very same ones are told. */
+export function eventsOf(told: readonly Told[], { policy, generation, stage }: RolloutSpec, atMs: number) {
+  return told.map(
+    ({ kind, virtualSite, message }): FleetEvent => ({
+      id: `${kind}/${policy.kind}/${policy.name}/${generation}/${stage}/${atMs}`,
+      atMs,
+      kind,
+      severity: SEVERE.has(kind) ? 'warning' : 'info',
+      site: '',
+      virtualSite,
+      by: '',
+      message,
+    }),
+  );
+}
+
+const SEVERE: ReadonlySet<EventKind> = new Set([
+  'rollout.stage-failed',
+  'rollout.paused',
+  'rollout.rolled-back',
+]);
+
+/** As `Allowlist payments, generation 3`. */
+export function nameOf({ policy, generation }: RolloutSpec): string {
+  return `${policy.kind} ${policy.name}, generation ${generation}`;
+}
