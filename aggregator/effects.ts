@@ -16,7 +16,9 @@ import { refuse } from './step.ts';
  */
 export async function insertRows(outcome: Outcome, store: Store, clock: Clock): Promise<void> {
   if (outcome.reports.length > 0) turnAway(await insertSifting(store, outcome.reports), outcome);
-  const { refused, gaps, events, minutes } = outcome;
+  const { refused, policies, flows, gaps, events, minutes } = outcome;
+  if (policies.length > 0) await store.insert('policy_report', policies);
+  if (flows.length > 0) await store.insert('flow', flows);
   if (refused.length > 0) await store.insert('quarantine', refused.map(quarantineRow));
   if (gaps.length > 0) await store.insert('gap', gaps);
   if (events.length > 0) await store.insert('event', events);

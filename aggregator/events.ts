@@ -9,7 +9,7 @@ import type { Refused } from './step.ts';
 /** From how far off a site's clock is worth telling. */
 const CLOCK_OFF_MS = 5000;
 
-type Told = Omit<FleetEvent, 'virtualSite' | 'by'>;
+export type Told = Omit<FleetEvent, 'virtualSite' | 'by'>;
 
 /** What a site's new state tells beside what it said before: another colour, a clock that went off. Said once, at the change. */
 export function changeEvents(previous: SiteState | null, state: SiteState): Told[] {
@@ -67,7 +67,7 @@ export function refusalEvent({ record, refusal }: Refused): Told {
   };
 }
 
-function told(
+export function told(
   id: string,
   kind: Told['kind'],
   severity: Told['severity'],

@@ -10,6 +10,8 @@ export type Outcome = {
   reports: ReportRow[];
   /** Of each of `reports`, in the same order, what it was made of. */
   sources: Source[];
+  policies: RowOf<'policy_report'>[];
+  flows: RowOf<'flow'>[];
   gaps: RowOf<'gap'>[];
   events: RowOf<'event'>[];
   /** Minutes of the accepted reports; which of them were late shows once the rows are durable. */
@@ -25,6 +27,8 @@ export function emptyOutcome(): Outcome {
   return {
     reports: [],
     sources: [],
+    policies: [],
+    flows: [],
     gaps: [],
     events: [],
     minutes: new Set(),

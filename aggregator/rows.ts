@@ -3,6 +3,8 @@ import type { DroppedRange } from '../core/model/report.ts';
 import type { RowOf } from '../core/model/rows.ts';
 import { changeEvents, eventRow, gapEvent } from './events.ts';
 import type { Outcome } from './outcome.ts';
+import { policyEvents } from './policy-events.ts';
+import { flowRows, policyRows } from './policy-rows.ts';
 import { reportRow } from './report-row.ts';
 import type { Judged } from './score.ts';
 import type { Refused } from './step.ts';
@@ -18,6 +20,8 @@ export function addRows(judged: Judged, outcome: Outcome): void {
   outcome.sources.push({ record, repeated });
   if (repeated) outcome.repeated++;
   else outcome.stored++;
+  outcome.policies.push(...policyRows(judged));
+  outcome.flows.push(...flowRows(judged));
   outcome.minutes.add(minuteOf(report.ts));
   if (report.dropped.length > 0) {
     const told = state === null ? [] : (previous?.dropped ?? []);
@@ -29,6 +33,7 @@ export function addRows(judged: Judged, outcome: Outcome): void {
   }
   if (state === null) return;
   for (const event of changeEvents(previous, state)) outcome.events.push(eventRow(event));
+  for (const event of policyEvents(previous, state, report)) outcome.events.push(eventRow(event));
   outcome.states.set(report.site, state);
 }
 

@@ -36,7 +36,7 @@ class ClickHouseStore implements Store {
     membership: compileEncoder('membership'),
     policy_report: compileEncoder('policy_report'),
     flow: compileEncoder('flow'),
-    rollout_evidence: compileEncoder('rollout_evidence'),
+    site_evidence: compileEncoder('site_evidence'),
     decision: compileEncoder('decision'),
   };
   #buffer = new NativeBuffer(FIRST_BUFFER_BYTES);

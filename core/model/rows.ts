@@ -151,6 +151,7 @@ export const STORE_TABLES = {
     mode: 'LowCardinality(String)',
     phase: 'LowCardinality(String)',
     live: 'UInt8',
+    workloads: 'UInt32',
     counter_epoch: 'UInt64',
     rule: 'Array(LowCardinality(String))',
     hits: 'Array(UInt64)',
@@ -177,8 +178,8 @@ export const STORE_TABLES = {
     verdict: 'LowCardinality(String)',
     connections: 'UInt64',
   },
-  /** What a decision about a stage rested on, one row a site. Identity (rollout, stage_key, site, decided_at). */
-  rollout_evidence: {
+  /** What a decision about a stage rested on, one row a site. Identity (rollout, stage_key, site, decided_at). Read it through view `rollout_evidence`. */
+  site_evidence: {
     /** As Allowlist/payments. */
     rollout: 'LowCardinality(String)',
     /** <generation>/<index of the stage>/<when it began, epoch ms>. */

@@ -49,8 +49,25 @@ export function nextState(
     probesFailingSinceMs: failing ? (previous?.probesFailingSinceMs ?? ts) : null,
     probesLostAtMs: lostAtMs,
     ...(report.dropped.length > 0 && { dropped: report.dropped }),
+    ...policiesOf(previous, report),
     discovered: report.discovered,
     ...(report.proposed !== undefined && { proposed: report.proposed }),
+  };
+}
+
+/** A report without them says nothing of policies; which refusals were told is known all the same. */
+function policiesOf(previous: SiteState | null, { policy }: Report): Partial<SiteState> {
+  const told = Math.max(previous?.refusalsToldMs ?? -1, ...(policy?.refusals ?? []).map(({ atMs }) => atMs));
+  return {
+    ...(told >= 0 && { refusalsToldMs: told }),
+    ...(policy && {
+      enforcement: policy.enforcement,
+      policies: policy.policies.map(
+        ({ kind, name, seen, generation, digest, mode, phase, live, unexpectedDenies }) => {
+          return { kind, name, seen, generation, digest, mode, phase, live, unexpectedDenies };
+        },
+      ),
+    }),
   };
 }
 

@@ -1,28 +1,48 @@
 import type { Report } from '../model/report.ts';
 import { type Loss, lose, ramp } from './loss.ts';
 
-/** Null when nobody looks at the site's security. */
-export function security({ security: seen }: Report): Loss[] | null {
-  if (seen === undefined) return null;
+/** Null when nobody looks at the site's security, and no policy is enforced there that could be judged. */
+export function security(report: Report): Loss[] | null {
+  const seen = report.security;
+  const said = policyFigures(report);
+  if (seen === undefined && said === null) return null;
   const losses: Loss[] = [];
-  const { drifted, refusedGenerations, unexpectedDenies, findings, credentialsExpireInDays: days } = seen;
   // While a rollout is on its way, what is live differs from what is wanted as a matter of course.
-  const drift = seen.rolloutInProgress ? 0 : firstAndFurther(drifted, 25, 5, 50);
-  lose(losses, 'drift', '', drift, () => `${drifted} objects drifted`);
-  const refused = firstAndFurther(refusedGenerations, 30, 10, 60);
+  const drifted = (seen === undefined || seen.rolloutInProgress ? 0 : seen.drifted) + (said?.drifted ?? 0);
+  lose(losses, 'drift', '', firstAndFurther(drifted, 25, 5, 50), () => `${drifted} objects drifted`);
+  const refused = (seen?.refusedGenerations ?? 0) + (said?.refused ?? 0);
   lose(
     losses,
     'refused-generations',
     '',
-    refused,
-    () => `${refusedGenerations} generations failed or were refused`,
+    firstAndFurther(refused, 30, 10, 60),
+    () => `${refused} generations failed or were refused`,
   );
-  const denied = unexpectedDenies < 1 ? 0 : Math.min(60, 15 + 10 * Math.log10(unexpectedDenies));
-  const denies = () => `${unexpectedDenies} connections denied that were accepted before`;
-  lose(losses, 'unexpected-denies', '', denied, denies);
+  const denied = (seen?.unexpectedDenies ?? 0) + (said?.unexpectedDenies ?? 0);
+  const denies = () => `${denied} connections denied that were accepted before`;
+  lose(losses, 'unexpected-denies', '', denied < 1 ? 0 : Math.min(60, 15 + 10 * Math.log10(denied)), denies);
+  if (seen === undefined) return losses;
+  const { findings, credentialsExpireInDays: days } = seen;
   if (days !== undefined) lose(losses, 'credentials-expiry', '', expiryPoints(days), () => expiryText(days));
   lose(losses, 'findings', '', firstAndFurther(findings, 8, 4, 40), () => `${findings} open findings`);
   return losses;
+}
+
+type PolicyFigures = { drifted: number; refused: number; unexpectedDenies: number };
+
+/**
+ * What the policies themselves tell. One that is being applied differs as a matter of course; what audit would have denied
+ * was not. Null where enforcement is off, or nothing is to be enforced.
+ */
+function policyFigures({ policy }: Report): PolicyFigures | null {
+  if (policy === undefined || policy.enforcement === 'off' || policy.policies.length === 0) return null;
+  const figures = { drifted: 0, refused: 0, unexpectedDenies: 0 };
+  for (const { phase, live, mode, unexpectedDenies } of policy.policies) {
+    if ((phase === 'applied' || phase === 'orphaned') && !live) figures.drifted++;
+    if (phase === 'refused') figures.refused++;
+    if (mode === 'enforce') figures.unexpectedDenies += unexpectedDenies;
+  }
+  return figures;
 }
 
 function firstAndFurther(count: number, first: number, further: number, most: number): number {

@@ -5,7 +5,7 @@ import { DATABASE } from './database.ts';
 import { LINKS_MINUTE } from './links-minute.ts';
 import { ROLLUPS } from './rollups.ts';
 import { SITE_MINUTE } from './site-minute.ts';
-import { TABLE_STATEMENTS } from './tables.ts';
+import { POLICY_STATEMENTS, TABLE_STATEMENTS } from './tables.ts';
 import { VIEW_STATEMENTS } from './views.ts';
 
 /*
@@ -15,6 +15,7 @@ import { VIEW_STATEMENTS } from './views.ts';
  */
 const STEPS: readonly (readonly string[])[] = [
   [...TABLE_STATEMENTS, ...SITE_MINUTE, ...LINKS_MINUTE, ...BOOT_LEDGER, ...ROLLUPS],
+  POLICY_STATEMENTS,
 ];
 
 /** Brings the schema up to date and says its version. A schema newer than this code is refused: it may mean other things. */

@@ -36,14 +36,16 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
   policy_report: {
     orderBy: 'policy, policy_kind, site, boot, seq',
     partitionBy: 'toYYYYMMDD(ts)',
+    version: 'first_received',
     ttl: 'toDateTime(ts) + INTERVAL 14 DAY',
   },
   flow: {
     orderBy: 'site, workload, direction, address, port, protocol, verdict, boot, seq',
     partitionBy: 'toYYYYMMDD(ts)',
+    version: 'first_received',
     ttl: 'toDateTime(ts) + INTERVAL 14 DAY',
   },
-  rollout_evidence: {
+  site_evidence: {
     orderBy: 'rollout, stage_key, site, decided_at',
     partitionBy: 'toYYYYMM(decided_at)',
     ttl: 'toDateTime(decided_at) + INTERVAL 400 DAY',
@@ -56,9 +58,13 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
 };
 
 /** Columns that the store fills by itself. */
+const FIRST_RECEIVED =
+  'first_received Int64 MATERIALIZED -toUnixTimestamp64Milli(received_at) CODEC(Delta, Default)';
 const FILLED: Partial<Record<StoreTable, string>> = {
   // Of several arrivals of one report the first counts, however late it was inserted.
-  report: 'first_received Int64 MATERIALIZED -toUnixTimestamp64Milli(received_at) CODEC(Delta, Default)',
+  report: FIRST_RECEIVED,
+  policy_report: FIRST_RECEIVED,
+  flow: FIRST_RECEIVED,
   // When it was inserted and not when someone meant to, so that a watermark over it passes nothing by.
   dirty_minute: "marked_at DateTime64(3, 'UTC') DEFAULT now64(3)",
 };
@@ -102,4 +108,12 @@ export const TABLE_STATEMENTS: readonly string[] = [
   createTable('event'),
   createTable('dirty_minute'),
   createTable('membership'),
+];
+
+/** Policies, what became of them, and what was decided. */
+export const POLICY_STATEMENTS: readonly string[] = [
+  createTable('policy_report'),
+  createTable('flow'),
+  createTable('site_evidence'),
+  createTable('decision'),
 ];

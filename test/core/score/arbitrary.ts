@@ -3,6 +3,7 @@ import type { Link, Report } from '../../../core/model/report.ts';
 import type { SiteState } from '../../../core/model/site-state.ts';
 import { nextState } from '../../../core/score/next-state.ts';
 import { scoreReport } from '../../../core/score/score.ts';
+import { policyReport, policyStatus } from '../../parts/policy-report.ts';
 import { link, report } from '../../parts/report.ts';
 
 const ratio = fc.double({ min: 0, max: 1, noNaN: true });
@@ -78,6 +79,26 @@ const security = fc.record({
   findings: count,
 });
 
+const policy: fc.Arbitrary<NonNullable<Report['policy']>> = fc
+  .record({
+    enforcement: fc.constantFrom('off', 'on', 'disarmed'),
+    policies: fc.array(
+      fc.record({
+        phase: fc.constantFrom('applied', 'applying', 'refused', 'orphaned'),
+        mode: fc.constantFrom('audit', 'enforce'),
+        live: fc.boolean(),
+        unexpectedDenies: count,
+      }),
+      { maxLength: 16 },
+    ),
+  })
+  .map(({ enforcement, policies }) =>
+    policyReport({
+      enforcement,
+      policies: policies.map((part, i) => policyStatus({ ...part, name: `p-${i}` })),
+    }),
+  );
+
 /** Any report that the schema lets through, each part there or not. */
 export const reports: fc.Arbitrary<Report> = fc
   .record(
@@ -87,6 +108,7 @@ export const reports: fc.Arbitrary<Report> = fc
       nodes,
       workloads,
       security,
+      policy,
       missed: fc.nat(30),
       probes: fc.array(fc.record({ name: fc.constant('host'), ok: fc.boolean(), lost: fc.nat(3) }), {
         maxLength: 3,
