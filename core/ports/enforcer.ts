@@ -54,6 +54,8 @@ export type ObservedFlow = {
   protocol: 'TCP' | 'UDP';
   /** `denied` under audit means it would have been. */
   verdict: 'allowed' | 'denied';
+  /** Of what was denied: `audit` when it was let through all the same (and is among the allowed ones too). */
+  mode?: Mode;
   /** New connections since the set began; goes back to zero with `revision` for denied ones, and when it expires. */
   connections: number;
 };
