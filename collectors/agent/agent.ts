@@ -1,0 +1,459 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PolicyStatus } from '../../core/model/policy-report.ts';
+import type { Envelope } from '../../core/model/signed.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Connections } from '../../core/ports/connections.ts';
+import {
+  type EnforcedPolicy,
+  type Enforcer,
+  EnforcerError,
+  type Observed,
+  type Workload,
+} from '../../core/ports/enforcer.ts';
+import type { Logger } from '../../core/ports/logger.ts';
+import type { NameResolver } from '../../core/ports/name-resolver.ts';
+import type { Documents, PolicyLink } from '../../core/ports/policy-link.ts';
+import type { Probe } from '../../core/ports/probe.ts';
+import { SpoolError } from '../../core/ports/spool.ts';
+import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
+import type { Fault } from '../../core/schema-faults.ts';
+import { Dataplane } from './dataplane.ts';
+import { noteDenied } from './denied.ts';
+import { accept, holdings, inOrder } from './documents.ts';
+import { createDriftWatch, type DriftWatch } from './drift.ts';
+import { Enforcement } from './enforcement.ts';
+import { listEstablished } from './established.ts';
+import { Evidence } from './evidence.ts';
+import { createFlowReporter } from './flows.ts';
+import { createLookBack, type LookBack } from './look-back.ts';
+import { fitted, policyPart } from './part.ts';
+import { type PlanWorld, planFor } from './plan.ts';
+import { Probing } from './probing.ts';
+import { Remembered } from './remembered.ts';
+import { Specs } from './specs.ts';
+import type { Endpoint, Memory } from './state.ts';
+
+/** What says over restarts, and to any process, that the site's owner has let go. */
+export type DisarmMarker = {
+  isSet(): boolean;
+  set(): void;
+  clear(): void;
+  /** Calls back soon after it changed. Returns what stops it. */
+  watch(listener: () => void): () => void;
+};
+
+export type AgentOptions = {
+  site: string;
+  /** Whether the site's owner has turned enforcement on. Off: documents are kept, and nothing else is done. */
+  enabled: boolean;
+  /** May be absent where enforcement is off and never was on: then the dataplane is never touched. */
+  enforcer: Enforcer | null;
+  link: PolicyLink;
+  memory: Memory;
+  workloads: readonly Workload[];
+  /** The collector's own ways to its hub and its resolvers, looked up now. Rejects when they can't be. */
+  endpoints: () => Promise<Endpoint[]>;
+  /** The pure compile's faults for a policy on these workloads. */
+  compileFaults: (policy: EnforcedPolicy, workloads: readonly Workload[]) => readonly Fault[];
+  names: NameResolver;
+  prober: WorkloadProber;
+  connections: Connections;
+  marker: DisarmMarker;
+  /** Corrected by the hub's. */
+  clock: Clock;
+  logger: Logger;
+  intervalMs: number;
+  confirmWindowMs: number;
+  /** Whose traffic to `endpoints` is exempt. */
+  uid: number;
+  probePorts: { from: number; to: number };
+  random?: () => number;
+};
+
+export type Agent = {
+  /** Puts in force what was confirmed last. To be called before the uplink starts. */
+  start(): Promise<void>;
+  /** What is in force stays in force. */
+  stop(): Promise<void>;
+  disarm(): Promise<void>;
+  arm(): Promise<void>;
+  /** Gives the policy part of each report, and has the agent look after things once an interval. */
+  readonly probe: Probe;
+};
+
+const ENDPOINTS_EVERY_MS = 60_000;
+/** Envelopes that wait for room on the disk. */
+const MAX_WAITING = 256;
+
+export function createAgent(options: AgentOptions): Agent {
+  return new PolicyAgent(options);
+}
+
+class PolicyAgent implements Agent {
+  readonly #options: AgentOptions;
+  readonly #specs: Specs;
+  readonly #world: PlanWorld;
+  readonly #remembered: Remembered;
+  readonly #evidence: Evidence;
+  readonly #lookBack: LookBack;
+  readonly #drift: DriftWatch;
+  readonly #flows: ReturnType<typeof createFlowReporter>;
+  readonly #dataplane: Dataplane | null;
+  readonly #enforcement: Enforcement | null;
+  readonly #probing: Probing;
+  #life: 'new' | 'running' | 'stopped' = 'new';
+  #isDisarmed = false;
+  #switching: Promise<void> = Promise.resolve();
+  #unwatch: () => void = () => undefined;
+  #waiting: Envelope[] = [];
+  /** Targets heard of on this channel; null between a whole snapshot and the next channel. */
+  #heard: Set<string> | null = null;
+  #observed: Observed | null = null;
+  #established = new Map<string, PolicyStatus['established']>();
+  #ticking: Promise<void> | null = null;
+  #endpointsAtMonoMs = Number.NEGATIVE_INFINITY;
+  #probedAtMonoMs = Number.NEGATIVE_INFINITY;
+  #evicted = 0;
+  #failure: unknown = null;
+
+  constructor(options: AgentOptions) {
+    const { memory, names, workloads, enforcer, site, compileFaults, clock, intervalMs, uid, probePorts } =
+      options;
+    this.#options = options;
+    this.#specs = new Specs(memory);
+    this.#world = { site, specs: this.#specs, workloads, compileFaults };
+    this.#remembered = new Remembered(memory, this.#specs);
+    this.#evidence = new Evidence(memory);
+    this.#lookBack = createLookBack(memory, names.namesOf);
+    this.#drift = createDriftWatch(clock, intervalMs);
+    this.#flows = createFlowReporter(names.namesOf);
+    const dataplane =
+      enforcer === null
+        ? null
+        : new Dataplane({ enforcer, names, specs: this.#specs, workloads, uid, probePorts });
+    this.#dataplane = dataplane;
+    this.#enforcement = dataplane === null || !options.enabled ? null : this.#createEnforcement(dataplane);
+    const observe = async () => (await dataplane?.observe()) ?? null;
+    this.#probing = new Probing({
+      prober: options.prober,
+      names,
+      specs: this.#specs,
+      workloads,
+      observe,
+      clock,
+    });
+    options.link.listen(
+      () => this.#meetHub(),
+      (documents) => this.#hear(documents),
+    );
+  }
+
+  readonly probe: Probe = {
+    name: 'policy',
+    start: async () => undefined,
+    stop: async () => undefined,
+    read: () => this.#read(),
+  };
+
+  async start(): Promise<void> {
+    if (this.#life !== 'new') return;
+    this.#life = 'running';
+    const { marker, enabled, names } = this.#options;
+    this.#isDisarmed = enabled && marker.isSet();
+    if (!enabled || this.#isDisarmed) await this.#letGo();
+    else {
+      await names.start();
+      await this.#enforcement?.begin().catch((error: unknown) => this.#fail(error));
+    }
+    if (enabled) this.#unwatch = marker.watch(() => void this.#followMarker());
+  }
+
+  async stop(): Promise<void> {
+    if (this.#life !== 'running') return;
+    this.#life = 'stopped';
+    this.#unwatch();
+    this.#enforcement?.shut();
+    await this.#switching;
+    await this.#enforcement?.settled();
+    await this.#ticking?.catch(() => undefined);
+    await this.#options.prober.stop();
+    await this.#options.names.stop();
+    this.#guarded(() => {
+      this.#lookBack.save(this.#now(), true);
+      this.#evidence.save();
+    });
+    await this.#dataplane?.stop();
+  }
+
+  async disarm(): Promise<void> {
+    this.#options.marker.set();
+    await this.#followMarker();
+  }
+
+  async arm(): Promise<void> {
+    this.#options.marker.clear();
+    await this.#followMarker();
+  }
+
+  #createEnforcement(dataplane: Dataplane): Enforcement {
+    const { link, clock, logger, confirmWindowMs, random = Math.random } = this.#options;
+    return new Enforcement({
+      world: this.#world,
+      remembered: this.#remembered,
+      dataplane,
+      evidence: this.#evidence,
+      link,
+      clock,
+      logger,
+      confirmWindowMs,
+      random,
+      beforeChange: () => this.#lookBack.save(this.#now(), true),
+      afterChange: () => {
+        this.#drift.forget();
+        this.#probedAtMonoMs = Number.NEGATIVE_INFINITY;
+      },
+    });
+  }
+
+  #now(): number {
+    return Math.max(0, Math.round(this.#options.clock.nowMs()));
+  }
+
+  #meetHub(): ReturnType<typeof holdings> {
+    this.#heard = new Set();
+    this.#enforcement?.hubIsBack();
+    return holdings(this.#remembered.state);
+  }
+
+  /** Believes what is signed by whom it trusts, keeps it, and has it obeyed. */
+  #hear({ envelopes, whole }: Documents): void {
+    const arrived = [...this.#waiting, ...inOrder(envelopes)].slice(0, MAX_WAITING);
+    this.#waiting = [];
+    for (const [i, envelope] of arrived.entries())
+      if (!this.#guarded(() => this.#take(envelope))) {
+        this.#waiting = arrived.slice(i);
+        return;
+      }
+    if (whole && this.#heard !== null) {
+      const heard = this.#heard;
+      this.#heard = null;
+      this.#guarded(() => this.#noteOrphans(heard));
+    }
+    void this.#reconcile();
+  }
+
+  #take(envelope: Envelope): void {
+    const { site, logger } = this.#options;
+    const accepted = accept(this.#remembered.state, envelope, site, this.#now());
+    if (!accepted.ok) {
+      const { key, code, detail } = accepted;
+      logger.warn({ site, key, code, detail }, 'policy.document-refused');
+      this.#remembered.refuse({ key, code, detail }, this.#now());
+      return;
+    }
+    if (accepted.heard !== undefined) this.#heard?.add(accepted.heard);
+    if (accepted.spec !== undefined) this.#specs.keep(accepted.spec);
+    this.#remembered.update(() => accepted.state);
+  }
+
+  #noteOrphans(heard: ReadonlySet<string>): void {
+    this.#remembered.update((state) => {
+      const isSame = state.targets.every(({ key, orphaned }) => orphaned === !heard.has(key));
+      if (isSame) return state;
+      return { ...state, targets: state.targets.map((one) => ({ ...one, orphaned: !heard.has(one.key) })) };
+    });
+  }
+
+  /** Never rejects: what went wrong is told with the next reading, and tried again then. */
+  async #reconcile(): Promise<void> {
+    if (this.#life !== 'running' || this.#isDisarmed || this.#enforcement === null) return;
+    try {
+      await this.#enforcement.reconcile();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Follows the marker, one change after the other. */
+  #followMarker(): Promise<void> {
+    const { marker, logger, site, names } = this.#options;
+    const isSet = marker.isSet();
+    if (isSet) this.#enforcement?.shut();
+    this.#switching = this.#switching.then(async () => {
+      if (this.#life !== 'running' || marker.isSet() === this.#isDisarmed) return;
+      this.#isDisarmed = marker.isSet();
+      if (this.#isDisarmed) {
+        await this.#letGo();
+        logger.warn({ site }, 'policy.disarmed');
+        return;
+      }
+      this.#enforcement?.reopen();
+      logger.info({ site }, 'policy.armed');
+      await names.start();
+      void this.#reconcile();
+    });
+    return this.#switching;
+  }
+
+  /** Leaves nothing of ours in the dataplane; what was confirmed stays in memory. */
+  async #letGo(): Promise<void> {
+    const { enabled } = this.#options;
+    if (enabled) this.#enforcement?.shut();
+    if (this.#dataplane === null || !this.#remembered.state.touched) return;
+    try {
+      await this.#dataplane.withdraw();
+      await this.#enforcement?.settled();
+      this.#remembered.update((state) => ({ ...state, trial: null, touched: enabled && state.touched }));
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#observed = null;
+  }
+
+  async #read() {
+    const { intervalMs } = this.#options;
+    this.#ticking ??= this.#tick().finally(() => {
+      this.#ticking = null;
+    });
+    const patience = new AbortController();
+    const late = delay(intervalMs / 4, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([this.#ticking, late]).finally(() => patience.abort());
+    if (this.#failure !== null) {
+      const failure = this.#failure;
+      this.#failure = null;
+      throw failure;
+    }
+    const lost = this.#lookBack.evicted() - this.#evicted;
+    this.#evicted += lost;
+    return { parts: { policy: this.#part() }, lost };
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#life !== 'running') return;
+    await this.#followMarker();
+    if (this.#waiting.length > 0) this.#hear({ envelopes: [], whole: false });
+    if (this.#dataplane === null || this.#enforcement === null || this.#isDisarmed) return;
+    void this.#refreshEndpoints(this.#dataplane);
+    void this.#reconcile();
+    await this.#look(this.#dataplane);
+    const due = Math.max(5000, 5 * this.#options.intervalMs);
+    if (this.#options.clock.monoMs() - this.#probedAtMonoMs < due) return;
+    this.#probedAtMonoMs = this.#options.clock.monoMs();
+    void this.#lookCloser(this.#dataplane);
+  }
+
+  /** Reads back, puts drift right, and takes down what the dataplane counted. */
+  async #look(dataplane: Dataplane): Promise<void> {
+    const { site, logger } = this.#options;
+    const revision = this.#remembered.state.revision;
+    const policies = dataplane.policies;
+    const observed = await dataplane.observe().catch((error: unknown) => {
+      if (!(error instanceof EnforcerError)) throw error;
+      return { differences: [`it can't be read: ${error.detail}`], policies: [], flows: [], fullSets: [] };
+    });
+    // What was read while a change was made is of neither.
+    if (observed === null || policies === null || revision !== this.#remembered.state.revision) return;
+    this.#observed = observed;
+    const now = this.#now();
+    const verdict = this.#drift.found(observed.differences);
+    if (verdict !== 'nothing') {
+      const [first] = observed.differences;
+      logger.warn({ site, verdict, first, held: this.#drift.isHeld() }, 'policy.drift');
+    }
+    this.#lookBack.note(observed.flows, now);
+    for (const policy of policies) {
+      const seen = observed.policies.find(({ kind, name }) => kind === policy.kind && name === policy.name);
+      if (seen !== undefined) this.#evidence.count(policy, seen, now);
+    }
+    const { namesOf } = this.#options.names;
+    const isProbed = this.#probing.isProbed.bind(this.#probing);
+    const judged = { ...this.#world, namesOf, lookBack: this.#lookBack, evidence: this.#evidence, isProbed };
+    noteDenied(this.#remembered.state, policies, observed, judged, now);
+    this.#guarded(() => {
+      this.#evidence.save();
+      this.#lookBack.save(now);
+    });
+    if (verdict !== 'repair') return;
+    await dataplane.repair().catch((error: unknown) => {
+      if (!(error instanceof EnforcerError)) throw error;
+      logger.warn({ site, why: error.detail }, 'policy.repair-failed');
+    });
+  }
+
+  /** What takes longer than a reading may: probes, and connections from before. */
+  async #lookCloser(dataplane: Dataplane): Promise<void> {
+    const { names, connections, probePorts } = this.#options;
+    const policies = dataplane.policies ?? [];
+    try {
+      this.#established = await listEstablished(policies, {
+        ...this.#world,
+        connections,
+        probePorts,
+        namesOf: names.namesOf,
+      });
+      const { good } = this.#remembered.state;
+      if (policies === dataplane.policies && this.#remembered.state.trial === null)
+        await this.#probing.run(good.policies);
+    } catch (error) {
+      if (this.#life === 'running') this.#fail(error);
+    }
+  }
+
+  async #refreshEndpoints(dataplane: Dataplane): Promise<void> {
+    const { clock, endpoints, logger, site } = this.#options;
+    if (clock.monoMs() - this.#endpointsAtMonoMs < ENDPOINTS_EVERY_MS) return;
+    this.#endpointsAtMonoMs = clock.monoMs();
+    try {
+      const found = (await endpoints()).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+      if (JSON.stringify(found) === JSON.stringify(this.#remembered.state.endpoints)) return;
+      this.#guarded(() => this.#remembered.update((state) => ({ ...state, endpoints: found })));
+      await dataplane.repair(found);
+    } catch (error) {
+      // Those known are still exempt.
+      logger.warn(
+        { site, why: error instanceof Error ? error.message : String(error) },
+        'policy.endpoints-unknown',
+      );
+    }
+  }
+
+  /** Runs a change of the memory; false when the disk is full and it did not happen. */
+  #guarded(work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof SpoolError && error.code === 'full')) throw error;
+      this.#options.logger.error({ site: this.#options.site, why: error.message }, 'policy.memory-full');
+      return false;
+    }
+  }
+
+  #fail(error: unknown): void {
+    const { logger, site } = this.#options;
+    logger.error({ site, err: error }, 'policy.failed');
+    this.#failure = error;
+  }
+
+  #part() {
+    const { enabled, enforcer, workloads } = this.#options;
+    const { state } = this.#remembered;
+    return fitted(
+      policyPart({
+        enforcement: enabled ? (this.#isDisarmed ? 'disarmed' : 'on') : 'off',
+        dataplane: enabled && enforcer !== null ? enforcer.dataplane : 'none',
+        workloads,
+        state,
+        outcomes: planFor(state, this.#world).outcomes,
+        present: this.#dataplane?.policies ?? null,
+        blocked: this.#enforcement?.blocked ?? null,
+        observed: this.#observed,
+        drift: this.#drift.differences(),
+        established: this.#established,
+        evidence: this.#evidence,
+        probing: this.#probing,
+        flows: this.#flows.report(this.#observed?.flows ?? [], 64),
+      }),
+    );
+  }
+}

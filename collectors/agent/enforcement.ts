@@ -1,0 +1,363 @@
+import { targetKey } from '../../core/model/signed.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import { EnforcerError } from '../../core/ports/enforcer.ts';
+import type { Logger } from '../../core/ports/logger.ts';
+import type { PolicyLink } from '../../core/ports/policy-link.ts';
+import { type Dataplane, Interrupted } from './dataplane.ts';
+import type { Evidence } from './evidence.ts';
+import { areSameInForce, changed, type Plan, type PlanWorld, planFor } from './plan.ts';
+import type { Remembered } from './remembered.ts';
+import { type AgentState, type Chosen, withRefusal, withRefused } from './state.ts';
+
+export type EnforcementOptions = {
+  world: PlanWorld;
+  remembered: Remembered;
+  dataplane: Dataplane;
+  evidence: Evidence;
+  link: PolicyLink;
+  /** Corrected by the hub's. */
+  clock: Clock;
+  logger: Logger;
+  confirmWindowMs: number;
+  /** What must be on disk before anything changes, and what is due once it has. */
+  beforeChange(): void;
+  afterChange(): void;
+  random: () => number;
+};
+
+/** How long the hub may take to answer once the change is taken back, or before it is tried again. */
+const REDIAL_MS = 10_000;
+const RETRY = { leastMs: 2000, mostMs: 5 * 60_000 } as const;
+const AWAY = { leastMs: 15_000, mostMs: 5 * 60_000, jitterMs: 5000 } as const;
+
+type Wait = { untilMonoMs: number; waitMs: number };
+type Confirmation = Awaited<ReturnType<PolicyLink['confirm']>>;
+
+/**
+ * Brings what is in force to what the signed documents want: applied as a whole, read back, confirmed by a hub that a new
+ * connection reaches, and only then remembered as good; else taken back at once. Every step is kept before the next one, so
+ * that a kill anywhere goes on from what was confirmed last.
+ */
+export class Enforcement {
+  readonly #options: EnforcementOptions;
+  #running: Promise<void> | null = null;
+  #isAskedAgain = false;
+  #isShut = false;
+  #interrupt = Promise.withResolvers<'interrupted'>();
+  #blocked: (Wait & { reason: string }) | null = null;
+  #away: Wait = { untilMonoMs: 0, waitMs: AWAY.leastMs };
+
+  constructor(options: EnforcementOptions) {
+    this.#options = options;
+  }
+
+  /** Why the dataplane does not take what is wanted, as of now; null when it does. */
+  get blocked(): string | null {
+    return this.#blocked?.reason ?? null;
+  }
+
+  /** Puts in force what was confirmed last, and goes no further: nobody has to be there. */
+  begin(): Promise<void> {
+    return this.#alone(async () => {
+      await this.#resume();
+    });
+  }
+
+  /** Settles once what can be done now is done. Never rejects for what the outside world did. */
+  reconcile(): Promise<void> {
+    if (this.#running === null) return this.#alone(() => this.#run());
+    this.#isAskedAgain = true;
+    return this.#running;
+  }
+
+  /** A fresh channel to the hub: what waits for it goes on soon, spread over the fleet. */
+  hubIsBack(): void {
+    if (!this.#options.remembered.state.hubAway) return;
+    this.#away = { untilMonoMs: this.#soon(), waitMs: AWAY.leastMs };
+  }
+
+  /** Nothing is applied from now on; what was under way is given up. */
+  shut(): void {
+    this.#isShut = true;
+    this.#options.dataplane.open = false;
+    this.#interrupt.resolve('interrupted');
+  }
+
+  reopen(): void {
+    this.#isShut = false;
+    this.#options.dataplane.open = true;
+    this.#interrupt = Promise.withResolvers();
+  }
+
+  /** Resolves when nothing is under way any more; after `shut` that is soon. */
+  async settled(): Promise<void> {
+    await this.#running?.catch(() => undefined);
+  }
+
+  #alone(work: () => Promise<void>): Promise<void> {
+    this.#running = work().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      do {
+        this.#isAskedAgain = false;
+        while (!this.#isShut && (await this.#step()));
+      } while (this.#isAskedAgain && !this.#isShut);
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error;
+    }
+  }
+
+  /** One step towards what is wanted; false when there is none to take now. */
+  async #step(): Promise<boolean> {
+    const { remembered, dataplane, world, link, clock } = this.#options;
+    const present = dataplane.policies;
+    const isGood = present !== null && areSameInForce(present, remembered.state.good.policies);
+    if (!isGood && !(await this.#resume())) return false;
+    const plan = planFor(remembered.state, world);
+    this.#noteRefusals(plan);
+    const next = this.#choose(plan);
+    const { good, hubAway } = remembered.state;
+    if (areSameInForce(next, good.policies)) {
+      this.#keepGood(next);
+      return false;
+    }
+    if (this.#blocked !== null && clock.monoMs() < this.#blocked.untilMonoMs) return false;
+    if (hubAway) {
+      if (clock.monoMs() < this.#away.untilMonoMs) return false;
+      const answer = await this.#confirm(REDIAL_MS);
+      if (!answer.ok) {
+        this.#waitForHub();
+        return false;
+      }
+    }
+    return this.#try(next, link);
+  }
+
+  /** What was confirmed last is in force again, before anybody is asked. */
+  async #resume(): Promise<boolean> {
+    const { remembered, dataplane, evidence, world, logger, clock } = this.#options;
+    if (this.#blocked !== null && clock.monoMs() < this.#blocked.untilMonoMs) return false;
+    const { good, trial } = remembered.state;
+    // After a kill in the midst of a change nobody knows what is in force: the next revision says that it may be another.
+    const isNew = trial !== null || good.revision === 0;
+    const revision = isNew ? remembered.state.revision + 1 : good.revision;
+    const policies = good.policies.filter(({ digest }) => world.specs.get(digest) !== null);
+    if (policies.length < good.policies.length)
+      logger.error({ site: world.site, kept: policies.length }, 'policy.spec-lost');
+    remembered.update((state) => ({
+      ...state,
+      revision: Math.max(revision, state.revision),
+      good: { policies, revision },
+      trial: null,
+      touched: true,
+    }));
+    const problem = await this.#attempt(async () => {
+      await dataplane.apply(policies, revision, remembered.state.endpoints);
+    });
+    if (problem !== null) {
+      this.#block(`${problem.code}: ${problem.detail}`);
+      return false;
+    }
+    evidence.applied(policies, clock.nowMs());
+    this.#options.afterChange();
+    this.#blocked = null;
+    logger.info({ site: world.site, policies: policies.length, revision }, 'policy.resumed');
+    return true;
+  }
+
+  /** True when another step may follow. */
+  async #try(next: readonly Chosen[], link: PolicyLink): Promise<boolean> {
+    const { remembered, dataplane, evidence, logger, clock, world } = this.#options;
+    await dataplane.prepare(next);
+    if (this.#isShut) throw new Interrupted();
+    this.#options.beforeChange();
+    const revision = remembered.state.revision + 1;
+    remembered.update((state) => ({ ...state, revision, trial: { policies: [...next], revision } }));
+    const rejected = await this.#attempt(() => dataplane.apply(next, revision, remembered.state.endpoints));
+    if (rejected !== null) return this.#giveUp(next, rejected);
+    evidence.applied(next, clock.nowMs());
+    this.#options.afterChange();
+    const differences = await this.#readBack();
+    if (differences.length > 0) {
+      if (await this.#revert()) remembered.update((state) => ({ ...state, trial: null }));
+      this.#block(`what was read back differs: ${differences[0]}`);
+      return false;
+    }
+    const mayCut = changed(next, remembered.state.good.policies).length > 0;
+    const answer: Confirmation = mayCut ? await this.#confirm(this.#options.confirmWindowMs) : { ok: true };
+    if (answer.ok) {
+      this.#remember(next, revision);
+      evidence.confirmed(next, clock.nowMs());
+      this.#options.afterChange();
+      logger.info({ site: world.site, policies: next.length, revision }, 'policy.confirmed');
+      return true;
+    }
+    logger.warn({ site: world.site, revision, why: answer.detail }, 'policy.unconfirmed');
+    return this.#takeBack(next, answer.detail, link);
+  }
+
+  /** Reads back, and once more after applying again: somebody may just have changed it. */
+  async #readBack(): Promise<string[]> {
+    const { dataplane } = this.#options;
+    let differences: string[] = [];
+    const problem = await this.#attempt(async () => {
+      differences = (await dataplane.observe())?.differences ?? [];
+      if (differences.length === 0) return;
+      await dataplane.repair();
+      differences = (await dataplane.observe())?.differences ?? [];
+    });
+    return problem === null ? differences : [problem.detail];
+  }
+
+  /** The dataplane did not take it, so that what was in force still is. */
+  #giveUp(next: readonly Chosen[], { code, detail }: EnforcerError): boolean {
+    const { remembered } = this.#options;
+    const culprits = changed(next, remembered.state.good.policies);
+    if (code !== 'rejected' || culprits.length === 0) {
+      remembered.update((state) => ({ ...state, trial: null }));
+      this.#block(`${code}: ${detail}`);
+      return false;
+    }
+    this.#blame(culprits, 'rejected', detail);
+    return true;
+  }
+
+  async #takeBack(next: readonly Chosen[], why: string, link: PolicyLink): Promise<boolean> {
+    const { remembered, logger, world } = this.#options;
+    const culprits = changed(next, remembered.state.good.policies);
+    if (!(await this.#revert())) return false;
+    const answer = await this.#confirm(REDIAL_MS, link);
+    if (answer.ok) {
+      this.#blame(culprits, 'cuts-hub', `with it the hub could not be reached by a new connection: ${why}`);
+      return true;
+    }
+    remembered.update((state) => ({ ...state, trial: null, hubAway: true }));
+    this.#waitForHub();
+    logger.warn({ site: world.site, why: answer.detail }, 'policy.hub-away');
+    return false;
+  }
+
+  /** Puts back what was confirmed last; the trial stays on record until it is known what became of it. */
+  async #revert(): Promise<boolean> {
+    const { remembered, dataplane, evidence, clock } = this.#options;
+    const revision = remembered.state.revision + 1;
+    const { policies } = remembered.state.good;
+    remembered.update((state) => ({ ...state, revision, good: { policies, revision } }));
+    const problem = await this.#attempt(() =>
+      dataplane.apply(policies, revision, remembered.state.endpoints),
+    );
+    if (problem !== null) {
+      this.#block(`${problem.code}: ${problem.detail}`);
+      return false;
+    }
+    evidence.applied(policies, clock.nowMs());
+    evidence.confirmed(policies, clock.nowMs());
+    this.#options.afterChange();
+    return true;
+  }
+
+  #remember(next: readonly Chosen[], revision: number): void {
+    const keyOf = ({ kind, name }: Chosen) => targetKey(kind, name);
+    this.#blocked = null;
+    this.#options.remembered.update((state) => {
+      const before = new Map(state.good.policies.map((policy) => [keyOf(policy), policy]));
+      const inForce = new Set(next.map(keyOf));
+      const gone = [...before.keys()].filter((key) => !inForce.has(key));
+      const replaced = next.flatMap((policy) => {
+        const digest = before.get(keyOf(policy))?.digest;
+        return digest === undefined || digest === policy.digest ? [] : [{ key: keyOf(policy), digest }];
+      });
+      const isReplaced = (key: string) => replaced.some((one) => one.key === key);
+      return {
+        ...state,
+        good: { policies: [...next], revision },
+        trial: null,
+        hubAway: false,
+        previous: [...state.previous.filter(({ key }) => inForce.has(key) && !isReplaced(key)), ...replaced],
+        withdrawn: [...new Set([...state.withdrawn, ...gone])].filter((key) => !inForce.has(key)).slice(-64),
+      };
+    });
+  }
+
+  /** Several changes at once may each be innocent: they are tried one by one before any is refused. */
+  #blame(culprits: readonly Chosen[], code: string, detail: string): void {
+    const { remembered, clock, logger, world } = this.#options;
+    remembered.update((state) => {
+      const next: AgentState = { ...state, trial: null, hubAway: false };
+      if (culprits.length > 1) return { ...next, oneByOne: true };
+      return culprits.reduce((sum, { kind, name, digest }) => {
+        const key = targetKey(kind, name);
+        const version = sum.targets.find((target) => target.key === key)?.body.version;
+        if (version === undefined) return sum;
+        const refused = { key, digest, version, code, detail: detail.slice(0, 200) };
+        return withRefusal(withRefused(sum, refused), { key, code, detail }, clock.nowMs());
+      }, next);
+    });
+    for (const { name, generation } of culprits)
+      logger.warn({ site: world.site, policy: name, generation, code, detail }, 'policy.refused');
+  }
+
+  #noteRefusals({ outcomes }: Plan): void {
+    const { remembered, clock } = this.#options;
+    for (const { target, state, code, reason } of outcomes)
+      if (state === 'refused' && code !== undefined)
+        remembered.refuse({ key: target.key, code, detail: reason ?? '' }, clock.nowMs());
+  }
+
+  /** What to have next: all that is wanted, or only the first change of it. */
+  #choose({ policies }: Plan): Chosen[] {
+    const { good, oneByOne } = this.#options.remembered.state;
+    const changes = changed(policies, good.policies);
+    if (!oneByOne || changes.length < 2) return policies;
+    return policies.flatMap((policy) => {
+      if (!changes.includes(policy) || policy === changes[0]) return [policy];
+      return good.policies.filter(({ kind, name }) => kind === policy.kind && name === policy.name);
+    });
+  }
+
+  /** In force as wanted; what the dataplane need not know of may have changed. */
+  #keepGood(next: readonly Chosen[]): void {
+    this.#options.remembered.update((state) => {
+      const isSame = JSON.stringify(next) === JSON.stringify(state.good.policies);
+      if (isSame && !state.hubAway && !state.oneByOne) return state;
+      return { ...state, good: { ...state.good, policies: [...next] }, hubAway: false, oneByOne: false };
+    });
+  }
+
+  async #confirm(withinMs: number, link = this.#options.link): Promise<Confirmation> {
+    const answer = await Promise.race([link.confirm(withinMs), this.#interrupt.promise]);
+    if (answer === 'interrupted' || this.#isShut) throw new Interrupted();
+    return answer;
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<EnforcerError | null> {
+    try {
+      await work();
+      return null;
+    } catch (error) {
+      if (error instanceof EnforcerError) return error;
+      throw error;
+    }
+  }
+
+  #block(reason: string): void {
+    const { clock, logger, world } = this.#options;
+    const waitMs = Math.min(RETRY.mostMs, (this.#blocked?.waitMs ?? RETRY.leastMs / 2) * 2);
+    this.#blocked = { reason: reason.slice(0, 200), waitMs, untilMonoMs: clock.monoMs() + waitMs };
+    logger.warn({ site: world.site, why: reason, waitMs }, 'policy.blocked');
+  }
+
+  #waitForHub(): void {
+    const { waitMs } = this.#away;
+    this.#away = { untilMonoMs: this.#soon() + waitMs, waitMs: Math.min(AWAY.mostMs, 2 * waitMs) };
+  }
+
+  #soon(): number {
+    return this.#options.clock.monoMs() + this.#options.random() * AWAY.jitterMs;
+  }
+}

@@ -1,0 +1,153 @@
+import type { Phase, PolicyReport, PolicyStatus } from '../../core/model/policy-report.ts';
+import type { Observed, Workload } from '../../core/ports/enforcer.ts';
+import type { Evidence, ObservedPolicy } from './evidence.ts';
+import type { FlowReport } from './flows.ts';
+import { isSameInForce, type Outcome } from './plan.ts';
+import type { Probing } from './probing.ts';
+import type { AgentState, Chosen } from './state.ts';
+
+const MAX_POLICIES = 16;
+const MAX_DENIED = 16;
+/** Leaves room for the rest of a report, which has 64 kB in all. */
+const MAX_BYTES = 44_000;
+
+export type PartWorld = {
+  enforcement: PolicyReport['enforcement'];
+  dataplane: PolicyReport['dataplane'];
+  workloads: readonly Workload[];
+  state: AgentState;
+  outcomes: readonly Outcome[];
+  /** In force in the dataplane; null when nothing of ours is. */
+  present: readonly Chosen[] | null;
+  blocked: string | null;
+  observed: Observed | null;
+  drift: readonly string[];
+  established: ReadonlyMap<string, PolicyStatus['established']>;
+  evidence: Evidence;
+  probing: Probing;
+  flows: FlowReport;
+};
+
+/** The policy part of a report: what the site says of itself, and nothing else proves. */
+export function policyPart(world: PartWorld): PolicyReport {
+  const statuses = world.outcomes.flatMap((outcome) => {
+    const standing = standingOf(outcome, world);
+    return standing === null ? [] : [statusOf(outcome, standing, world)];
+  });
+  const isOver = ({ phase }: PolicyStatus) => Number(phase === 'withdrawn' || phase === 'not-applicable');
+  return {
+    enforcement: world.enforcement,
+    labelsSeen: world.state.site?.version ?? null,
+    dataplane: world.dataplane,
+    workloads: world.workloads
+      .slice(0, 64)
+      .map(({ name, labels, binding }) => ({ name, labels, binding: binding.kind })),
+    policies: statuses.sort((a, b) => isOver(a) - isOver(b)).slice(0, MAX_POLICIES),
+    flows: world.flows.flows,
+    flowsLeftOut: world.flows.leftOut,
+    refusals: world.state.refusals,
+  };
+}
+
+/** Makes it fit by leaving out what proves least; the last resort are the rules of policies, then policies. */
+export function fitted(part: PolicyReport): PolicyReport {
+  const withoutFlows = (most: number): PolicyReport => ({
+    ...part,
+    flows: part.flows.slice(0, most),
+    flowsLeftOut: part.flowsLeftOut + Math.max(0, part.flows.length - most),
+  });
+  const few = withoutFlows(8);
+  const terse = {
+    ...few,
+    policies: few.policies.map((policy) => ({
+      ...policy,
+      denied: policy.denied.slice(0, 4),
+      established: { ...policy.established, some: policy.established.some.slice(0, 2) },
+    })),
+  };
+  const attempts = [part, withoutFlows(24), few, terse];
+  for (let left = part.policies.length - 1; left >= 0; left -= 1)
+    attempts.push({ ...terse, policies: terse.policies.slice(0, left) });
+  return (
+    attempts.find((attempt) => JSON.stringify(attempt).length <= MAX_BYTES) ?? { ...terse, policies: [] }
+  );
+}
+
+type Standing = { policy: Chosen | null; phase: Phase; reason?: string };
+
+/** Null for a policy that is none of this site's business. */
+function standingOf({ target, desired, state, reason }: Outcome, world: PartWorld): Standing | null {
+  const { kind, name } = target.body;
+  const isIt = (one: Chosen) => one.kind === kind && one.name === name;
+  const good = world.state.good.policies.find(isIt) ?? null;
+  const assigned = desired?.assigned ?? null;
+  const policy = assigned === null ? good : { kind, name, ...assigned };
+  const said = (phase: Phase, why = reason): Standing => ({
+    policy,
+    phase,
+    ...(why !== undefined && why !== '' && { reason: why }),
+  });
+  if (world.enforcement !== 'on')
+    return policy === null ? null : said(world.enforcement === 'off' ? 'off' : 'disarmed');
+  if (target.orphaned) return good === null ? null : { ...said('orphaned'), policy: good };
+  if (state === 'nothing') {
+    if (good !== null) return said('applying', world.blocked ?? 'being withdrawn');
+    const wasHere = world.state.withdrawn.includes(target.key);
+    return wasHere ? { policy: null, phase: 'withdrawn' } : null;
+  }
+  if (state !== 'wanted') return said(state);
+  if (good !== null && policy !== null && isSameInForce(good, policy))
+    return world.present?.some((one) => isSameInForce(one, policy)) === true || world.blocked === null
+      ? said('applied')
+      : said('pending', world.blocked);
+  if (world.state.hubAway) return said('hub-away', 'taken back because the hub could not be reached');
+  return said('applying', world.blocked ?? undefined);
+}
+
+function statusOf(outcome: Outcome, { policy, phase, reason }: Standing, world: PartWorld): PolicyStatus {
+  const { body, deliveredAtMs, key } = outcome.target;
+  const { kind, name, version: seen } = body;
+  const standing = policy === null ? null : world.evidence.of(policy);
+  const isPresent = policy !== null && world.present?.some((one) => isSameInForce(one, policy)) === true;
+  const figures = isPresent ? observedOf(policy, world.observed) : null;
+  const denied = isPresent ? (standing?.denied ?? []) : [];
+  const unexpected = denied.filter((place) => place.kind === 'unexpected');
+  const firstSurprises = denied.toSorted(
+    (a, b) => Number(b.kind === 'unexpected') - Number(a.kind === 'unexpected') || b.count - a.count,
+  );
+  return {
+    kind,
+    name,
+    seen,
+    generation: policy?.generation ?? 0,
+    digest: policy?.digest ?? '',
+    mode: policy?.mode ?? 'enforce',
+    phase,
+    ...(reason !== undefined && { reason: reason.slice(0, 200) }),
+    live: figures !== null && world.drift.length === 0,
+    ...(isPresent && world.drift.length > 0 && { drift: [...world.drift] }),
+    deliveredAtMs,
+    appliedAtMs: isPresent ? (standing?.appliedAtMs ?? null) : null,
+    confirmedAtMs: isPresent ? (standing?.confirmedAtMs ?? null) : null,
+    firstHitAtMs: isPresent ? (standing?.firstHitAtMs ?? null) : null,
+    counterEpoch: standing?.counterEpoch ?? 0,
+    workloads: outcome.workloads,
+    rules: figures?.rules.slice(0, 400) ?? [],
+    denies: figures?.denies ?? 0,
+    probeDenies: figures?.probeDenies ?? 0,
+    unexpectedDenies: unexpected.reduce((sum, { count }) => sum + count, 0),
+    denied: firstSurprises.slice(0, MAX_DENIED).map(({ raw: _raw, ...place }) => place),
+    fullSets: isPresent ? (world.observed?.fullSets.length ?? 0) : 0,
+    probes: isPresent && policy !== null ? world.probing.resultsOf(policy) : [],
+    established: (isPresent ? world.established.get(key) : undefined) ?? { total: 0, some: [] },
+  };
+}
+
+function observedOf(policy: Chosen, observed: Observed | null): ObservedPolicy | null {
+  return (
+    observed?.policies.find(
+      ({ kind, name, generation }) =>
+        kind === policy.kind && name === policy.name && generation === policy.generation,
+    ) ?? null
+  );
+}

@@ -1,0 +1,111 @@
+import type { ProbeRequest } from '../../core/model/allowlist.ts';
+import type { ProbeResult } from '../../core/model/policy-report.ts';
+import { targetKey } from '../../core/model/signed.ts';
+import { parsePeer } from '../../core/policy/destination.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Observed, Workload } from '../../core/ports/enforcer.ts';
+import type { NameResolver } from '../../core/ports/name-resolver.ts';
+import type { ProbeMeeting, ProbeTarget, WorkloadProber } from '../../core/ports/workload-prober.ts';
+import { selectedBy } from './plan.ts';
+import type { Specs } from './specs.ts';
+import type { Chosen } from './state.ts';
+
+const MAX_RESULTS = 32;
+/** Of policies with probes; each round tries every probe of each, one after the other. */
+const MAX_POLICIES = 16;
+
+export type ProbingOptions = {
+  prober: WorkloadProber;
+  names: NameResolver;
+  specs: Specs;
+  workloads: readonly Workload[];
+  observe: () => Promise<Observed | null>;
+  clock: Clock;
+};
+
+/** Tries the probes of the policies in force, as the workloads that they select. One round at a time. */
+export class Probing {
+  readonly #options: ProbingOptions;
+  readonly #results = new Map<string, { generation: number; results: ProbeResult[] }>();
+  #isRunning = false;
+
+  constructor(options: ProbingOptions) {
+    this.#options = options;
+  }
+
+  resultsOf(policy: Chosen): ProbeResult[] {
+    const held = this.#results.get(targetKey(policy.kind, policy.name));
+    return held?.generation === policy.generation ? held.results : [];
+  }
+
+  isProbed(policy: Chosen, place: { address: string; port: number }): boolean {
+    return policy.probes.some((request) => {
+      const target = request.expect === 'deny' ? this.#targetOf(request) : null;
+      return target?.address === place.address && target.port === place.port;
+    });
+  }
+
+  async run(policies: readonly Chosen[]): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      for (const policy of policies.filter(({ probes }) => probes.length > 0).slice(0, MAX_POLICIES))
+        await this.#runPolicy(policy);
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async #runPolicy(policy: Chosen): Promise<void> {
+    const spec = this.#options.specs.get(policy.digest);
+    if (spec === null) return;
+    const results: ProbeResult[] = [];
+    for (const workload of selectedBy(spec, this.#options.workloads))
+      for (const request of policy.probes)
+        if (results.length < MAX_RESULTS) results.push(await this.#runOne(policy, workload, request));
+    this.#results.set(targetKey(policy.kind, policy.name), { generation: policy.generation, results });
+  }
+
+  async #runOne(policy: Chosen, workload: Workload, request: ProbeRequest): Promise<ProbeResult> {
+    const target = this.#targetOf(request);
+    const isDeny = request.expect === 'deny';
+    const before = isDeny ? await this.#probeDenies(policy) : 0;
+    const meeting: ProbeMeeting =
+      target === null
+        ? {
+            outcome: 'unable',
+            control: 'unable',
+            detail: `no address is known for ${request.to}`.slice(0, 200),
+          }
+        : await this.#options.prober.probe(workload, target);
+    const after = isDeny ? await this.#probeDenies(policy) : 0;
+    return {
+      name: request.name,
+      workload: workload.name,
+      expect: request.expect,
+      ...meeting,
+      denyMoved: before !== null && after !== null && after > before,
+      atMs: Math.max(0, Math.round(this.#options.clock.nowMs())),
+    };
+  }
+
+  /** Null when the generation in force is another one. */
+  async #probeDenies({ kind, name, generation }: Chosen): Promise<number | null> {
+    const observed = await this.#options.observe();
+    const seen = observed?.policies.find((one) => one.kind === kind && one.name === name);
+    return seen?.generation === generation ? seen.probeDenies : null;
+  }
+
+  #targetOf({ to }: ProbeRequest): ProbeTarget | null {
+    const parsed = parsePeer(to);
+    if (!parsed.ok) return null;
+    const { destination } = parsed;
+    const [ports] = destination.ports;
+    const address =
+      destination.kind === 'name'
+        ? this.#options.names.known().get(destination.host)?.[0]
+        : destination.cidr.split('/')[0];
+    if (ports === undefined || address === undefined) return null;
+    return { address, port: ports.from, protocol: ports.protocol };
+  }
+}

@@ -1,0 +1,152 @@
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { Assigned, IntentKind, KeysBody, SiteBody, TargetBody, Version } from '../../core/model/signed.ts';
+import type { Spool } from '../../core/ports/spool.ts';
+
+/*
+ * What the agent must not forget, as one text that is replaced as a whole: wherever a kill falls, the next start finds the
+ * state before a step or the one after it. Specifications are texts of their own, kept before the state names them.
+ */
+
+/** A part of the spool, whose texts survive a kill. */
+export type Memory = Pick<Spool, 'keep' | 'kept'>;
+
+const Name = Type.String({ minLength: 1, maxLength: 63 });
+const Moment = Type.Integer({ minimum: 0 });
+
+/** A policy that is in force or on its way, with what the dataplane and the probes need to know of it. */
+const Chosen = Type.Object({ kind: IntentKind, name: Name, ...Assigned.properties });
+export type Chosen = Static<typeof Chosen>;
+
+const HeldTarget = Type.Object({
+  key: Type.String(),
+  body: TargetBody,
+  /** When what it assigns to this site came here. */
+  deliveredAtMs: Moment,
+  /** The hub no longer speaks of it. */
+  orphaned: Type.Boolean(),
+});
+export type HeldTarget = Static<typeof HeldTarget>;
+
+const Refused = Type.Object({
+  key: Type.String(),
+  digest: Type.String(),
+  /** A target newer than this one has it tried again. */
+  version: Version,
+  code: Name,
+  detail: Type.String(),
+});
+export type Refused = Static<typeof Refused>;
+
+export const Endpoint = Type.Object({
+  address: Type.String(),
+  port: Type.Integer(),
+  protocol: Type.Enum(['TCP', 'UDP']),
+});
+export type Endpoint = Static<typeof Endpoint>;
+
+export const AgentState = Type.Object({
+  v: Type.Literal(1),
+  keys: Type.Union([KeysBody, Type.Null()]),
+  site: Type.Union([SiteBody, Type.Null()]),
+  targets: Type.Array(HeldTarget),
+  specs: Type.Array(Type.Object({ key: Type.String(), digest: Type.String() })),
+  /** The last revision that was handed out; never used twice. */
+  revision: Type.Integer({ minimum: 0 }),
+  /** What was confirmed last. */
+  good: Type.Object({ policies: Type.Array(Chosen), revision: Type.Integer({ minimum: 0 }) }),
+  /** Digests that were in force before those of `good`, by policy: what a change took away. */
+  previous: Type.Array(Type.Object({ key: Type.String(), digest: Type.String() })),
+  /** Being applied and not confirmed. */
+  trial: Type.Union([Type.Object({ policies: Type.Array(Chosen), revision: Type.Integer() }), Type.Null()]),
+  refused: Type.Array(Refused),
+  /** A change was taken back because the hub could not be reached at all. */
+  hubAway: Type.Boolean(),
+  /** Several changes together cut the hub: each is tried alone, until what is wanted is in force. */
+  oneByOne: Type.Boolean(),
+  /** Policies that were in force until a target said otherwise. */
+  withdrawn: Type.Array(Type.String()),
+  refusals: Type.Array(Type.Object({ atMs: Moment, key: Type.String(), code: Name, detail: Type.String() })),
+  /** The collector's own endpoints as last looked up, so that a start needs nobody. */
+  endpoints: Type.Array(Endpoint),
+  /** The dataplane may have something of ours. */
+  touched: Type.Boolean(),
+});
+export type AgentState = Static<typeof AgentState>;
+export type Refusal = { key: string; code: string; detail: string };
+
+const validator = Compile(AgentState);
+const KEPT_AS = 'policy/state';
+const MAX_REFUSALS = 8;
+const MAX_REFUSED = 64;
+
+const EMPTY: AgentState = {
+  v: 1,
+  keys: null,
+  site: null,
+  targets: [],
+  specs: [],
+  revision: 0,
+  good: { policies: [], revision: 0 },
+  previous: [],
+  trial: null,
+  refused: [],
+  hubAway: false,
+  oneByOne: false,
+  withdrawn: [],
+  refusals: [],
+  endpoints: [],
+  touched: false,
+};
+
+/** Null text or one that can't be read: nothing is known, and the hub is asked for everything. */
+export function readState(memory: Memory): AgentState {
+  const value = parse(memory.kept(KEPT_AS));
+  return validator.Check(value) ? value : EMPTY;
+}
+
+export function writeState(memory: Memory, state: AgentState): void {
+  memory.keep(KEPT_AS, JSON.stringify(state));
+}
+
+/** The newest eight; the same said again is not news. */
+export function withRefusal(state: AgentState, refusal: Refusal, atMs: number): AgentState {
+  const entry = {
+    atMs: Math.max(0, Math.round(atMs)),
+    key: refusal.key.slice(0, 160),
+    code: refusal.code.slice(0, 63),
+    detail: refusal.detail.slice(0, 200),
+  };
+  const isKnown = state.refusals.some(
+    ({ key, code, detail }) => key === entry.key && code === entry.code && detail === entry.detail,
+  );
+  return isKnown ? state : { ...state, refusals: [...state.refusals, entry].slice(-MAX_REFUSALS) };
+}
+
+export function withRefused(state: AgentState, refused: Refused): AgentState {
+  const others = state.refused.filter(({ key, digest }) => key !== refused.key || digest !== refused.digest);
+  return { ...state, refused: [...others, refused].slice(-MAX_REFUSED) };
+}
+
+/** Without specifications that nothing needs any more. Gives the digests that may be forgotten once the state is kept. */
+export function withoutUnused(state: AgentState): { state: AgentState; unused: string[] } {
+  const needed = new Set([
+    ...state.good.policies.map(({ digest }) => digest),
+    ...(state.trial?.policies ?? []).map(({ digest }) => digest),
+    ...state.previous.map(({ digest }) => digest),
+    ...state.targets.flatMap(({ body }) =>
+      body.assignments.flatMap(({ current, next }) => [current?.digest ?? '', next?.digest ?? '']),
+    ),
+  ]);
+  const unused = state.specs.filter(({ digest }) => !needed.has(digest)).map(({ digest }) => digest);
+  if (unused.length === 0) return { state, unused };
+  return { state: { ...state, specs: state.specs.filter(({ digest }) => needed.has(digest)) }, unused };
+}
+
+function parse(text: string | null): unknown {
+  try {
+    return text === null ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
