@@ -17,6 +17,7 @@ import type { App } from './http/app.ts';
 import { type AppParts, buildApp } from './http/build.ts';
 import { Fleet } from './live/fleet.ts';
 import { Live } from './live/live.ts';
+import type { Recompute } from './policy/decisions.ts';
 import { Attempts } from './sign-in/attempts.ts';
 import { SessionCookies } from './sign-in/session-cookie.ts';
 import { SignIn } from './sign-in/sign-in.ts';
@@ -49,6 +50,8 @@ export type ApiOptions = {
   logger: Logger;
   metrics: Metrics & { expose(): Promise<string>; contentType: string };
   hearing: () => Hearing;
+  /** Asks the stored rows for the verdict on a stage again; without it that can't be asked for. */
+  recompute?: Recompute;
 };
 
 export type Api = {
@@ -122,6 +125,7 @@ async function compose(
   const { log, table, store, master, clock, hearing, logger, metrics, tls, version } = options;
   const resources = await table.view('resources');
   const states = await table.view('state');
+  const specs = await table.view('specs');
   const directory = new Directory(resources, logger);
   const fleet = new Fleet({ directory, states, clock, hearing, logger });
   const commands = new Commands(log, resources, clock, options.answerWithinMs);
@@ -139,8 +143,20 @@ async function compose(
     fleet: () => fleet,
     directory: () => directory,
     commands: () => commands,
+    specs: () => specs,
+    recompute: options.recompute ?? null,
   });
-  return { app, views: [resources, states], directory, fleet, commands, events, gateway, live, upgrades };
+  return {
+    app,
+    views: [resources, states, specs],
+    directory,
+    fleet,
+    commands,
+    events,
+    gateway,
+    live,
+    upgrades,
+  };
 }
 
 /** In the order that lets everybody who is connected hear of it, and nothing be written after it is closed. */

@@ -1,5 +1,6 @@
 import { Compile } from 'typebox/compile';
-import { HubStatus, type Resource, Site, Token, VirtualSite } from '../core/model/resource.ts';
+import { HubStatus, Site, Token, VirtualSite } from '../core/model/resource.ts';
+import { Allowlist, Rollout } from '../core/model/rollout.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { TableView } from '../core/ports/table.ts';
 import { parseSelector, type Selector } from '../core/selector.ts';
@@ -9,17 +10,23 @@ const validators = {
   VirtualSite: Compile(VirtualSite),
   Token: Compile(Token),
   HubStatus: Compile(HubStatus),
+  Allowlist: Compile(Allowlist),
+  Rollout: Compile(Rollout),
 };
+type DirectoryKind = keyof typeof validators;
 
 export type KnownVirtualSite = { resource: VirtualSite; selector: Selector };
 /** One resource that came, changed or went. */
-export type DirectoryChange = { kind: Exclude<Resource['kind'], 'CommandResult'>; name: string };
+export type DirectoryChange = { kind: DirectoryKind; name: string };
 
 /** Table `resources` as the api reads it: parsed once, when it changes. */
 export class Directory {
   readonly sites = new Map<string, Site>();
   readonly virtualSites = new Map<string, KnownVirtualSite>();
   readonly tokens = new Map<string, Token>();
+  readonly allowlists = new Map<string, Allowlist>();
+  /** By their own names, see `rolloutName`. */
+  readonly rollouts = new Map<string, Rollout>();
   readonly #tokensByHash = new Map<string, Token>();
   hub: HubStatus | null = null;
   readonly #view: TableView;
@@ -54,11 +61,14 @@ export class Directory {
     const slash = key.indexOf('/');
     const kind = key.slice(0, slash);
     const name = key.slice(slash + 1);
-    if (kind !== 'Site' && kind !== 'VirtualSite' && kind !== 'Token' && kind !== 'HubStatus') return null;
+    if (!isDirectoryKind(kind)) return null;
     const value = this.#parse(key);
     if (kind === 'Site') keep(this.sites, name, validators.Site.Check(value) ? value : null);
     else if (kind === 'VirtualSite') keep(this.virtualSites, name, knownVirtualSite(value));
     else if (kind === 'Token') this.#keepToken(name, value);
+    else if (kind === 'Allowlist')
+      keep(this.allowlists, name, validators.Allowlist.Check(value) ? value : null);
+    else if (kind === 'Rollout') keep(this.rollouts, name, validators.Rollout.Check(value) ? value : null);
     else this.hub = validators.HubStatus.Check(value) ? value : null;
     return { kind, name };
   }
@@ -82,6 +92,10 @@ export class Directory {
       return undefined;
     }
   }
+}
+
+function isDirectoryKind(kind: string): kind is DirectoryKind {
+  return Object.hasOwn(validators, kind);
 }
 
 function keep<V>(map: Map<string, V>, name: string, value: V | null): void {

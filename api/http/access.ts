@@ -2,6 +2,7 @@ import type { Role } from '../../core/model/resource.ts';
 
 const EVERYBODY = ['viewer', 'author', 'approver', 'admin'] as const;
 const AUTHORS = ['author', 'admin'] as const;
+const MOVERS = ['author', 'approver', 'admin'] as const;
 const ADMINS = ['admin'] as const;
 
 /** `public` needs no sign-in; `metrics` is public on loopback (see metrics route) and a viewer's elsewhere. */
@@ -10,7 +11,8 @@ export type Access = readonly Role[] | 'public' | 'metrics';
 /**
  * Who may use which route: the one table of it. A route that is not here can't be registered.
  *
- * Changing sites and tokens is for administrators, virtual sites are an author's. This turns callers away before anything
+ * Changing sites, tokens and keys is for administrators, virtual sites and policies are an author's, rollouts are moved by
+ * authors and approvers. This turns callers away before anything
  * is written down; what a change may do is decided by control, which knows every change before it
  * (policy/commands/permitted.ts), guard rails among them.
  */
@@ -28,9 +30,19 @@ export const ACCESS = {
   'GET /api/v1/virtual-sites/:name': EVERYBODY,
   'GET /api/v1/virtual-sites/:name/distribution': EVERYBODY,
   'GET /api/v1/virtual-sites/:name/history': EVERYBODY,
+  'GET /api/v1/policies': EVERYBODY,
   'GET /api/v1/policies/:kind/:name': EVERYBODY,
+  'GET /api/v1/policies/:kind/:name/hits': EVERYBODY,
+  'POST /api/v1/policies/:kind/:name/plan': EVERYBODY,
   'PUT /api/v1/policies/:kind/:name': AUTHORS,
   'DELETE /api/v1/policies/:kind/:name': AUTHORS,
+  'GET /api/v1/rollouts': EVERYBODY,
+  'GET /api/v1/rollouts/:kind/:name': EVERYBODY,
+  'GET /api/v1/rollouts/:kind/:name/evidence': EVERYBODY,
+  'POST /api/v1/rollouts/:kind/:name/:action': MOVERS,
+  'GET /api/v1/schemas/:file': 'public',
+  'POST /api/v1/keys/rotate': ADMINS,
+  'POST /api/v1/hub/restore': ADMINS,
   'GET /api/v1/events': EVERYBODY,
   'GET /api/v1/doctor': EVERYBODY,
   'GET /api/v1/hub': EVERYBODY,

@@ -45,6 +45,10 @@ export function noVirtualSite(name: string): Problem {
   return problem('not-found', `there is no virtual site ${name}; \`plumbline get virtual-sites\` lists them`);
 }
 
+export function noAllowlist(name: string): Problem {
+  return problem('not-found', `there is no allowlist ${name}; \`plumbline get allowlists\` lists them`);
+}
+
 export function badCursor(): Problem {
   return problem('bad-request', 'the cursor is not one that this list gave; begin again without one', [
     { pointer: '/cursor', detail: 'pass `next` of the page before as it came' },

@@ -4,9 +4,11 @@ import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Metrics } from '../../core/ports/metrics.ts';
 import type { Store } from '../../core/ports/store.ts';
+import type { TableView } from '../../core/ports/table.ts';
 import type { Commands } from '../commands.ts';
 import type { Directory } from '../directory.ts';
 import type { Fleet } from '../live/fleet.ts';
+import type { Recompute } from '../policy/decisions.ts';
 import type { Attempts } from '../sign-in/attempts.ts';
 import type { SignIn } from '../sign-in/sign-in.ts';
 
@@ -29,4 +31,8 @@ export type RouteParts = {
   fleet: () => Fleet;
   directory: () => Directory;
   commands: () => Commands;
+  /** Table `specs`: the signed content of every generation. */
+  specs: () => TableView;
+  /** Null where the verdict of stored rows can't be asked for. */
+  recompute: Recompute | null;
 };

@@ -1,24 +1,35 @@
 import Type from 'typebox';
-import { checkDocument } from '../../core/document.ts';
-import { API_VERSION } from '../../core/model/metadata.ts';
+import {
+  checkDocument,
+  DOCUMENT_KINDS,
+  type DocumentKind,
+  type PlumblineDocument,
+} from '../../core/document.ts';
+import { AllowlistDocument } from '../../core/model/allowlist.ts';
+import { API_VERSION, type Metadata } from '../../core/model/metadata.ts';
+import { PolicyPage, type PolicyView } from '../../core/model/policy-view.ts';
 import { resourceKey, VirtualSiteDocument } from '../../core/model/resource.ts';
+import { rolloutName } from '../../core/model/rollout.ts';
 import { SiteId } from '../../core/model/site.ts';
 import { Applied } from '../../core/model/view.ts';
 import { type Problem, problem } from '../../core/problem.ts';
+import type { Directory } from '../directory.ts';
 import type { App } from '../http/app.ts';
 import { faultErrors, sendProblem } from '../http/problem-reply.ts';
 import { IfMatch, readIfMatch, sendRevision } from '../http/revision.ts';
-import { answers, noVirtualSite } from './answers.ts';
+import { answers, badCursor, noAllowlist, noVirtualSite } from './answers.ts';
+import { PageQuery, pageOf } from './paging.ts';
 import type { RouteParts } from './parts.ts';
 
-const KINDS = ['VirtualSite'] as const;
 const Path = Type.Object({
-  kind: Type.String({ maxLength: 63, description: KINDS.join(', ') }),
+  kind: Type.String({ maxLength: 63, description: DOCUMENT_KINDS.join(', ') }),
   name: SiteId,
 });
+const AnyDocument = Type.Union([VirtualSiteDocument, AllowlistDocument]);
 
-/** Documents as people write them: apply, read and delete. Kind VirtualSite so far. */
+/** Documents as people write them: list, apply, read and delete. */
 export function policyRoutes(app: App, parts: Pick<RouteParts, 'directory' | 'commands'>): void {
+  listRoute(app, parts);
   readRoute(app, parts);
   applyRoute(app, parts);
   deleteRoute(app, parts);
@@ -32,17 +43,77 @@ function readRoute(app: App, { directory }: Pick<RouteParts, 'directory'>): void
       tags: ['policies'],
       summary: 'A document as it stands',
       params: Path,
-      response: answers(VirtualSiteDocument),
+      response: answers(AnyDocument),
     },
     handler: async ({ params: { kind, name } }, reply) => {
       if (!isKind(kind)) return sendProblem(reply, noKind(kind));
-      const known = directory().virtualSites.get(name);
-      if (known === undefined) return sendProblem(reply, noVirtualSite(name));
-      const { metadata, spec } = known.resource;
-      sendRevision(reply, metadata.revision);
-      return { apiVersion: API_VERSION, kind, metadata: { name }, spec } satisfies VirtualSiteDocument;
+      const stored = storedDocument(directory(), kind, name);
+      if (stored === null)
+        return sendProblem(reply, kind === 'VirtualSite' ? noVirtualSite(name) : noAllowlist(name));
+      sendRevision(reply, stored.metadata.revision);
+      return stored.document;
     },
   });
+}
+
+function listRoute(app: App, { directory }: Pick<RouteParts, 'directory'>): void {
+  app.route({
+    method: 'GET',
+    url: '/api/v1/policies',
+    schema: {
+      tags: ['policies'],
+      summary: 'List policies, and how far each is rolled out',
+      querystring: Type.Object(PageQuery, { additionalProperties: false }),
+      response: answers(PolicyPage),
+    },
+    handler: async ({ query }, reply) => {
+      const current = directory();
+      const names = [...current.allowlists.keys()].sort();
+      const page: PolicyPage | null = pageOf(names, query, (name) => policyView(current, name));
+      return page ?? sendProblem(reply, badCursor());
+    },
+  });
+}
+
+function policyView({ allowlists, rollouts }: Directory, name: string): PolicyView | undefined {
+  const known = allowlists.get(name);
+  if (known === undefined) return undefined;
+  const { metadata, spec } = known;
+  const rollout = rollouts.get(rolloutName('Allowlist', name))?.spec;
+  return {
+    kind: 'Allowlist',
+    name,
+    generation: spec.generation,
+    digest: spec.digest,
+    rules: (spec.spec.egress?.length ?? 0) + (spec.spec.ingress?.length ?? 0),
+    rollout: rollout?.phase ?? null,
+    stage: rollout?.stages[rollout.stage]?.virtualSite ?? '',
+    promoted: (rollout?.promoted ?? []).map(({ virtualSite, assigned }) => ({
+      virtualSite,
+      generation: assigned.generation,
+      mode: assigned.mode,
+    })),
+    updatedAtMs: metadata.updatedAtMs,
+    updatedBy: metadata.updatedBy,
+  };
+}
+
+/** The document as its author would write it, and what the hub keeps of it besides. */
+function storedDocument(
+  { virtualSites, allowlists }: Directory,
+  kind: DocumentKind,
+  name: string,
+): { document: PlumblineDocument; metadata: Metadata } | null {
+  const common = { apiVersion: API_VERSION, metadata: { name } } as const;
+  if (kind === 'VirtualSite') {
+    const known = virtualSites.get(name)?.resource;
+    if (known === undefined) return null;
+    return { document: { ...common, kind, spec: known.spec }, metadata: known.metadata };
+  }
+  const known = allowlists.get(name);
+  if (known === undefined) return null;
+  const { spec, rollout } = known.spec;
+  return { document: { ...common, kind, spec, rollout }, metadata: known.metadata };
 }
 
 function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void {
@@ -53,11 +124,11 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
       tags: ['policies'],
       summary: 'Apply a document: create it or make it what is sent',
       description:
-        'Applying the same document again changes nothing. Guard rails, and the selector of what has them, need the role admin.',
+        'Applying the same document again changes nothing. An allowlist whose content is new begins its rollout. Guard rails, and the selector of what has them, need the role admin.',
       params: Path,
       headers: IfMatch,
       // Checked below, with the errors that `plumbline validate` gives; here only for the documentation.
-      body: Type.Unsafe<unknown>({ ...VirtualSiteDocument }),
+      body: Type.Unsafe<unknown>({ ...AnyDocument }),
       response: answers(Applied),
     },
     validatorCompiler: () => (value: unknown) => ({ value }),
@@ -74,7 +145,13 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
         return sendProblem(reply, problem(code, detail, faultErrors(checked.faults)));
       }
       const { document } = checked;
-      if (document.kind !== kind) return sendProblem(reply, noKind(document.kind));
+      if (document.kind !== kind)
+        return sendProblem(
+          reply,
+          problem('invalid-document', `the document is of kind ${document.kind}, the address says ${kind}`, [
+            { pointer: '/kind', detail: `send it to .../${document.kind}/${name}` },
+          ]),
+        );
       if (document.metadata.name !== name)
         return sendProblem(
           reply,
@@ -84,7 +161,7 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
             [
               {
                 pointer: '/metadata/name',
-                detail: `write ${name}, or send it to .../VirtualSite/${document.metadata.name}`,
+                detail: `write ${name}, or send it to .../${kind}/${document.metadata.name}`,
               },
             ],
           ),
@@ -105,6 +182,7 @@ function deleteRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void
     schema: {
       tags: ['policies'],
       summary: 'Delete a document; one with guard rails needs the role admin',
+      description: 'An allowlist that is deleted is withdrawn at every site.',
       params: Path,
       headers: IfMatch,
       response: answers(Applied),
@@ -121,10 +199,10 @@ function deleteRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void
   });
 }
 
-function isKind(kind: string): kind is (typeof KINDS)[number] {
-  return KINDS.some((known) => known === kind);
+function isKind(kind: string): kind is DocumentKind {
+  return DOCUMENT_KINDS.some((known) => known === kind);
 }
 
 function noKind(kind: string): Problem {
-  return problem('not-found', `there is no kind ${kind}; ${KINDS.join(', ')} is known`);
+  return problem('not-found', `there is no kind ${kind}; ${DOCUMENT_KINDS.join(', ')} are known`);
 }

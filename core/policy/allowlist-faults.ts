@@ -50,9 +50,9 @@ function specFaults(spec: AllowlistSpec): Fault[] {
     });
   const egress = spec.egress ?? [];
   const ingress = spec.ingress ?? [];
-  faults.push(...repeatedNames(egress, '/spec/egress', 'of egress'));
+  faults.push(...repeatedNames(egress, '/spec/egress', 'rules'));
   for (const [i, { to }] of egress.entries()) faults.push(...peerFaults(to, `/spec/egress/${i}/to`));
-  faults.push(...repeatedNames(ingress, '/spec/ingress', 'of ingress'));
+  faults.push(...repeatedNames(ingress, '/spec/ingress', 'rules', egress));
   for (const [i, { from }] of ingress.entries()) faults.push(...peerFaults(from, `/spec/ingress/${i}/from`));
   const sizeBytes = Buffer.byteLength(canonicalJson(spec));
   if (sizeBytes > MAX_SPEC_BYTES)
@@ -78,20 +78,19 @@ export function selectorFaults(selector: AllowlistSpec['workloads'], pointer: st
   ];
 }
 
-function repeatedNames(items: readonly { name: string }[], pointer: string, where: string): Fault[] {
-  const seen = new Set<string>();
+/** `others` are named already: hits are counted by name alone. */
+function repeatedNames(
+  items: readonly { name: string }[],
+  pointer: string,
+  what: string,
+  others: readonly { name: string }[] = [],
+): Fault[] {
+  const seen = new Set(others.map(({ name }) => name));
   return items.flatMap(({ name }, i) => {
-    if (!seen.has(name)) {
-      seen.add(name);
-      return [];
-    }
-    return [
-      {
-        pointer: `${pointer}/${i}/name`,
-        problem: `"${name}" names two ${where}`,
-        remedy: 'give each its own name',
-      },
-    ];
+    const problem = `"${name}" names two ${what}`;
+    const isNew = !seen.has(name);
+    seen.add(name);
+    return isNew ? [] : [{ pointer: `${pointer}/${i}/name`, problem, remedy: 'give each its own name' }];
   });
 }
 

@@ -40,13 +40,6 @@ describe('what is taken', () => {
       GOOD.replace('{matchLabels: {app: checkout}}', '"app in (checkout),!canary"'),
     ],
     ['no destination at all', `${GOOD.replace(/egress:\n.*\n.*\n/, 'egress: []\n')}`],
-    [
-      'one name in both directions',
-      GOOD.replace(
-        'rollout:\n',
-        `  ingress:\n    - name: payments-api\n      from: [{cidr: 10.0.0.0/8, ports: [8080/TCP]}]\nrollout:\n`,
-      ),
-    ],
     ['a name with ports', peer('{host: db.example, ports: [5432/TCP, 8000-8100/TCP]}')],
     ['a network less some of it', peer('{cidr: 10.0.0.0/8, except: [10.1.0.0/16], ports: [443/TCP]}')],
     ['IPv6', peer('{cidr: "2001:db8::/32", ports: [443/TCP]}, "tcp://[2001:db8::1]:5432"')],
@@ -121,7 +114,15 @@ describe('what is refused is named with line, field and remedy', () => {
     [
       'two rules of one name',
       GOOD.replace('rollout:\n', '    - name: payments-api\n      to: ["https://b.example"]\nrollout:\n'),
-      '9:7 spec.egress[1].name: "payments-api" names two of egress; give each its own name',
+      '9:7 spec.egress[1].name: "payments-api" names two rules; give each its own name',
+    ],
+    [
+      'one name in both directions',
+      GOOD.replace(
+        'rollout:\n',
+        '  ingress:\n    - name: payments-api\n      from: [{cidr: 10.0.0.0/8, ports: [8080/TCP]}]\nrollout:\n',
+      ),
+      '10:7 spec.ingress[0].name: "payments-api" names two rules; give each its own name',
     ],
     [
       'a name as a source',
