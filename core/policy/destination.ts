@@ -1,4 +1,3 @@
-import { domainToASCII } from 'node:url';
 import type { EgressRule, IngressRule } from '../model/allowlist.ts';
 import {
   covers,
@@ -102,9 +101,8 @@ function parseHost(text: string): string | Network | PeerFault {
   if (host === '') return fault('', 'the host is missing', remedy);
   if (host.includes('*'))
     return fault('', `"${text}" is a pattern; a name is looked up as it stands`, 'write each host name out');
-  const ascii = domainToASCII(host);
-  if (/[^\0-\x7f]/.test(host) && ascii !== '')
-    return fault('', `"${text}" is not in ASCII form`, `write ${ascii}`);
+  if (/[^\0-\x7f]/.test(host) && URL.canParse(`http://${host}`))
+    return fault('', `"${text}" is not in ASCII form`, `write ${new URL(`http://${host}`).hostname}`);
   if (host.length > 253) return fault('', 'the host name is longer than 253 characters', remedy);
   const labels = host.split('.');
   const wrong = labels.find((label) => !/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label));

@@ -7,6 +7,8 @@ const CONTEXT = 'plumbline/policy/v1\0';
 const validator = Compile(SignedBody);
 
 export type SigningKey = { id: string; privateKey: KeyObject };
+/** The hub's private keys, oldest first, with their public halves. Makes what is missing of `atLeast`, durably, before it returns. */
+export type Keyring = { keys(atLeast: number): readonly (SigningKey & { publicKey: string })[] };
 export type TrustedKeys = KeysBody['keys'];
 export type Opened<B extends SignedBody = SignedBody> =
   | { ok: true; body: B }
