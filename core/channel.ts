@@ -38,6 +38,10 @@ export const CLOSE = {
   tooBig: 1009,
 } as const;
 
+/** What a site may say that it holds; what it leaves out is sent again. */
+export const MAX_HELD_TARGETS = 64;
+export const MAX_HELD_SPECS = 128;
+
 const LANES = ['live', 'backfill'] as const;
 export type Lane = (typeof LANES)[number];
 
@@ -73,9 +77,9 @@ export const SiteMessage = Type.Union([
   Type.Object({
     type: Type.Literal('have'),
     targets: Type.Array(Type.Object({ key: Type.String({ maxLength: 160 }), version: Version }), {
-      maxItems: 64,
+      maxItems: MAX_HELD_TARGETS,
     }),
-    specs: Type.Array(Type.String({ maxLength: 160 }), { maxItems: 128 }),
+    specs: Type.Array(Type.String({ maxLength: 160 }), { maxItems: MAX_HELD_SPECS }),
   }),
 ]);
 export type SiteMessage = Static<typeof SiteMessage>;

@@ -8,10 +8,13 @@ import {
   HubMessage,
   type Lane,
   MAX_FRAME_BYTES,
+  MAX_HELD_SPECS,
+  MAX_HELD_TARGETS,
   PROVE_WITHIN_MS,
   type SiteMessage,
 } from '../../core/channel.ts';
 import type { Clock } from '../../core/ports/clock.ts';
+import type { Documents, Holdings } from '../../core/ports/policy-link.ts';
 import type { SendOutcome } from '../../core/ports/uplink.ts';
 import { channelProof } from '../../core/seal.ts';
 import { closeTrouble, connectTrouble, refusedTrouble } from './trouble.ts';
@@ -37,6 +40,9 @@ export type SessionOptions = {
   clock: Clock;
   timing: Timing;
   observeHubTime(hubTimeMs: number, sentMonoMs: number): void;
+  /** What the site holds of policy; null when nobody here obeys any, and the hub need not send it. */
+  holdings(): Holdings | null;
+  onDocuments(documents: Documents): void;
   onReady(backfillPerS: number): void;
   /** Once, for whatever reason; every send that has no acknowledgement was answered `away` before. */
   onClosed(trouble: string, final: boolean): void;
@@ -169,6 +175,7 @@ export class Session {
       case 'welcome':
         this.#options.observeHubTime(message.hubTimeMs, this.#provedAtMonoMs);
         this.#windowFrames = message.windowFrames;
+        this.#tellHoldings();
         this.#sendPing();
         this.#options.onReady(message.backfillPerS);
         return;
@@ -176,6 +183,9 @@ export class Session {
         if (this.#ping?.sentAtMs !== message.sentAtMs) return;
         this.#options.observeHubTime(message.hubTimeMs, this.#ping.monoMs);
         this.#ping = null;
+        return;
+      case 'documents':
+        this.#options.onDocuments({ envelopes: message.envelopes, whole: message.whole });
         return;
       case 'ack':
         this.#acknowledge(message.frame);
@@ -188,6 +198,13 @@ export class Session {
         );
       }
     }
+  }
+
+  #tellHoldings(): void {
+    const holdings = this.#options.holdings();
+    if (holdings === null) return;
+    const targets = holdings.targets.slice(0, MAX_HELD_TARGETS);
+    this.#tell({ type: 'have', targets, specs: holdings.specs.slice(0, MAX_HELD_SPECS) });
   }
 
   #prove(nonce: string): void {

@@ -2,8 +2,10 @@ import type { KeyObject } from 'node:crypto';
 import type { Lane } from '../../core/channel.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
+import type { Documents, Holdings, PolicyLink } from '../../core/ports/policy-link.ts';
 import type { SendOutcome, Uplink } from '../../core/ports/uplink.ts';
 import { keyFrom } from '../../core/seal.ts';
+import { echo } from './echo.ts';
 import { createHubClock } from './hub-clock.ts';
 import { Session, type Timing } from './session.ts';
 
@@ -28,17 +30,19 @@ const GOOD_AFTER_MS = 30_000;
 
 const TIMING = { pingMs: 10_000, deadMs: 30_000, ackMs: 120_000, backoffMinMs: 1000, backoffMaxMs: 30_000 };
 
-export function createGatewayUplink(options: GatewayUplinkOptions): Uplink {
+export function createGatewayUplink(options: GatewayUplinkOptions): Uplink & PolicyLink {
   return new GatewayUplink(options);
 }
 
-class GatewayUplink implements Uplink {
+class GatewayUplink implements Uplink, PolicyLink {
   readonly #options: GatewayUplinkOptions;
   readonly #timing: typeof TIMING;
   readonly #key: KeyObject;
   readonly #address: URL;
   readonly #hubClock: ReturnType<typeof createHubClock>;
   readonly #listeners: (() => void)[] = [];
+  readonly #stopped = new AbortController();
+  #policy: { holdings: () => Holdings; onDocuments: (documents: Documents) => void } | null = null;
   #session: Session | null = null;
   #retry: NodeJS.Timeout | undefined;
   #running = false;
@@ -66,6 +70,15 @@ class GatewayUplink implements Uplink {
     this.#listeners.push(listener);
   }
 
+  listen(holdings: () => Holdings, onDocuments: (documents: Documents) => void): void {
+    this.#policy = { holdings, onDocuments };
+  }
+
+  confirm(withinMs: number): ReturnType<PolicyLink['confirm']> {
+    const { url, site, ca, clock } = this.#options;
+    return echo({ url, site, key: this.#key, ca, clock }, withinMs, this.#stopped.signal);
+  }
+
   async start(): Promise<void> {
     if (this.#running) return;
     this.#running = true;
@@ -79,6 +92,7 @@ class GatewayUplink implements Uplink {
 
   async stop(): Promise<void> {
     this.#running = false;
+    this.#stopped.abort();
     clearTimeout(this.#retry);
     this.#session?.close();
     this.#session = null;
@@ -97,6 +111,8 @@ class GatewayUplink implements Uplink {
       clock,
       timing: this.#timing,
       observeHubTime: this.#hubClock.observe,
+      holdings: () => this.#policy?.holdings() ?? null,
+      onDocuments: (documents) => this.#policy?.onDocuments(documents),
       onReady: (backfillPerS) => this.#becomeReady(backfillPerS),
       onClosed: (trouble, final) => this.#becomeAway(trouble, final),
     });

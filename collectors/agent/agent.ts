@@ -1,15 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { PolicyStatus } from '../../core/model/policy-report.ts';
 import type { Envelope } from '../../core/model/signed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Connections } from '../../core/ports/connections.ts';
-import {
-  type EnforcedPolicy,
-  type Enforcer,
-  EnforcerError,
-  type Observed,
-  type Workload,
-} from '../../core/ports/enforcer.ts';
+import type { EnforcedPolicy, Enforcer, Workload } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { NameResolver } from '../../core/ports/name-resolver.ts';
 import type { Documents, PolicyLink } from '../../core/ports/policy-link.ts';
@@ -18,20 +11,15 @@ import { SpoolError } from '../../core/ports/spool.ts';
 import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { Dataplane } from './dataplane.ts';
-import { noteDenied } from './denied.ts';
 import { accept, holdings, inOrder } from './documents.ts';
-import { createDriftWatch, type DriftWatch } from './drift.ts';
 import { Enforcement } from './enforcement.ts';
-import { listEstablished } from './established.ts';
 import { Evidence } from './evidence.ts';
-import { createFlowReporter } from './flows.ts';
-import { createLookBack, type LookBack } from './look-back.ts';
 import { fitted, policyPart } from './part.ts';
 import { type PlanWorld, planFor } from './plan.ts';
-import { Probing } from './probing.ts';
 import { Remembered } from './remembered.ts';
 import { Specs } from './specs.ts';
 import type { Endpoint, Memory } from './state.ts';
+import { Watching } from './watching.ts';
 
 /** What says over restarts, and to any process, that the site's owner has let go. */
 export type DisarmMarker = {
@@ -95,12 +83,9 @@ class PolicyAgent implements Agent {
   readonly #world: PlanWorld;
   readonly #remembered: Remembered;
   readonly #evidence: Evidence;
-  readonly #lookBack: LookBack;
-  readonly #drift: DriftWatch;
-  readonly #flows: ReturnType<typeof createFlowReporter>;
+  readonly #watching: Watching;
   readonly #dataplane: Dataplane | null;
   readonly #enforcement: Enforcement | null;
-  readonly #probing: Probing;
   #life: 'new' | 'running' | 'stopped' = 'new';
   #isDisarmed = false;
   #switching: Promise<void> = Promise.resolve();
@@ -108,39 +93,29 @@ class PolicyAgent implements Agent {
   #waiting: Envelope[] = [];
   /** Targets heard of on this channel; null between a whole snapshot and the next channel. */
   #heard: Set<string> | null = null;
-  #observed: Observed | null = null;
-  #established = new Map<string, PolicyStatus['established']>();
   #ticking: Promise<void> | null = null;
   #endpointsAtMonoMs = Number.NEGATIVE_INFINITY;
-  #probedAtMonoMs = Number.NEGATIVE_INFINITY;
-  #evicted = 0;
   #failure: unknown = null;
 
   constructor(options: AgentOptions) {
-    const { memory, names, workloads, enforcer, site, compileFaults, clock, intervalMs, uid, probePorts } =
-      options;
+    const { memory, names, workloads, enforcer, site, compileFaults, uid, probePorts } = options;
     this.#options = options;
     this.#specs = new Specs(memory);
     this.#world = { site, specs: this.#specs, workloads, compileFaults };
     this.#remembered = new Remembered(memory, this.#specs);
     this.#evidence = new Evidence(memory);
-    this.#lookBack = createLookBack(memory, names.namesOf);
-    this.#drift = createDriftWatch(clock, intervalMs);
-    this.#flows = createFlowReporter(names.namesOf);
     const dataplane =
       enforcer === null
         ? null
         : new Dataplane({ enforcer, names, specs: this.#specs, workloads, uid, probePorts });
     this.#dataplane = dataplane;
     this.#enforcement = dataplane === null || !options.enabled ? null : this.#createEnforcement(dataplane);
-    const observe = async () => (await dataplane?.observe()) ?? null;
-    this.#probing = new Probing({
-      prober: options.prober,
-      names,
-      specs: this.#specs,
-      workloads,
-      observe,
-      clock,
+    this.#watching = new Watching({
+      ...options,
+      world: this.#world,
+      remembered: this.#remembered,
+      evidence: this.#evidence,
+      dataplane,
     });
     options.link.listen(
       () => this.#meetHub(),
@@ -178,10 +153,7 @@ class PolicyAgent implements Agent {
     await this.#ticking?.catch(() => undefined);
     await this.#options.prober.stop();
     await this.#options.names.stop();
-    this.#guarded(() => {
-      this.#lookBack.save(this.#now(), true);
-      this.#evidence.save();
-    });
+    this.#guarded(() => this.#watching.save(true));
     await this.#dataplane?.stop();
   }
 
@@ -207,11 +179,8 @@ class PolicyAgent implements Agent {
       logger,
       confirmWindowMs,
       random,
-      beforeChange: () => this.#lookBack.save(this.#now(), true),
-      afterChange: () => {
-        this.#drift.forget();
-        this.#probedAtMonoMs = Number.NEGATIVE_INFINITY;
-      },
+      beforeChange: () => this.#watching.save(true),
+      afterChange: () => this.#watching.beginAnew(),
     });
   }
 
@@ -307,7 +276,7 @@ class PolicyAgent implements Agent {
     } catch (error) {
       this.#fail(error);
     }
-    this.#observed = null;
+    this.#watching.forget();
   }
 
   async #read() {
@@ -323,9 +292,7 @@ class PolicyAgent implements Agent {
       this.#failure = null;
       throw failure;
     }
-    const lost = this.#lookBack.evicted() - this.#evicted;
-    this.#evicted += lost;
-    return { parts: { policy: this.#part() }, lost };
+    return { parts: { policy: this.#part() }, lost: this.#watching.lost() };
   }
 
   async #tick(): Promise<void> {
@@ -335,68 +302,8 @@ class PolicyAgent implements Agent {
     if (this.#dataplane === null || this.#enforcement === null || this.#isDisarmed) return;
     void this.#refreshEndpoints(this.#dataplane);
     void this.#reconcile();
-    await this.#look(this.#dataplane);
-    const due = Math.max(5000, 5 * this.#options.intervalMs);
-    if (this.#options.clock.monoMs() - this.#probedAtMonoMs < due) return;
-    this.#probedAtMonoMs = this.#options.clock.monoMs();
-    void this.#lookCloser(this.#dataplane);
-  }
-
-  /** Reads back, puts drift right, and takes down what the dataplane counted. */
-  async #look(dataplane: Dataplane): Promise<void> {
-    const { site, logger } = this.#options;
-    const revision = this.#remembered.state.revision;
-    const policies = dataplane.policies;
-    const observed = await dataplane.observe().catch((error: unknown) => {
-      if (!(error instanceof EnforcerError)) throw error;
-      return { differences: [`it can't be read: ${error.detail}`], policies: [], flows: [], fullSets: [] };
-    });
-    // What was read while a change was made is of neither.
-    if (observed === null || policies === null || revision !== this.#remembered.state.revision) return;
-    this.#observed = observed;
-    const now = this.#now();
-    const verdict = this.#drift.found(observed.differences);
-    if (verdict !== 'nothing') {
-      const [first] = observed.differences;
-      logger.warn({ site, verdict, first, held: this.#drift.isHeld() }, 'policy.drift');
-    }
-    this.#lookBack.note(observed.flows, now);
-    for (const policy of policies) {
-      const seen = observed.policies.find(({ kind, name }) => kind === policy.kind && name === policy.name);
-      if (seen !== undefined) this.#evidence.count(policy, seen, now);
-    }
-    const { namesOf } = this.#options.names;
-    const isProbed = this.#probing.isProbed.bind(this.#probing);
-    const judged = { ...this.#world, namesOf, lookBack: this.#lookBack, evidence: this.#evidence, isProbed };
-    noteDenied(this.#remembered.state, policies, observed, judged, now);
-    this.#guarded(() => {
-      this.#evidence.save();
-      this.#lookBack.save(now);
-    });
-    if (verdict !== 'repair') return;
-    await dataplane.repair().catch((error: unknown) => {
-      if (!(error instanceof EnforcerError)) throw error;
-      logger.warn({ site, why: error.detail }, 'policy.repair-failed');
-    });
-  }
-
-  /** What takes longer than a reading may: probes, and connections from before. */
-  async #lookCloser(dataplane: Dataplane): Promise<void> {
-    const { names, connections, probePorts } = this.#options;
-    const policies = dataplane.policies ?? [];
-    try {
-      this.#established = await listEstablished(policies, {
-        ...this.#world,
-        connections,
-        probePorts,
-        namesOf: names.namesOf,
-      });
-      const { good } = this.#remembered.state;
-      if (policies === dataplane.policies && this.#remembered.state.trial === null)
-        await this.#probing.run(good.policies);
-    } catch (error) {
-      if (this.#life === 'running') this.#fail(error);
-    }
+    await this.#watching.look(this.#dataplane);
+    void this.#watching.lookCloser(this.#dataplane).catch((error: unknown) => this.#fail(error));
   }
 
   async #refreshEndpoints(dataplane: Dataplane): Promise<void> {
@@ -447,12 +354,8 @@ class PolicyAgent implements Agent {
         outcomes: planFor(state, this.#world).outcomes,
         present: this.#dataplane?.policies ?? null,
         blocked: this.#enforcement?.blocked ?? null,
-        observed: this.#observed,
-        drift: this.#drift.differences(),
-        established: this.#established,
         evidence: this.#evidence,
-        probing: this.#probing,
-        flows: this.#flows.report(this.#observed?.flows ?? [], 64),
+        ...this.#watching.seen(),
       }),
     );
   }

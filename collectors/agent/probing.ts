@@ -23,11 +23,10 @@ export type ProbingOptions = {
   clock: Clock;
 };
 
-/** Tries the probes of the policies in force, as the workloads that they select. One round at a time. */
+/** Tries the probes of the policies in force, as the workloads that they select; one round at a time. */
 export class Probing {
   readonly #options: ProbingOptions;
   readonly #results = new Map<string, { generation: number; results: ProbeResult[] }>();
-  #isRunning = false;
 
   constructor(options: ProbingOptions) {
     this.#options = options;
@@ -46,14 +45,8 @@ export class Probing {
   }
 
   async run(policies: readonly Chosen[]): Promise<void> {
-    if (this.#isRunning) return;
-    this.#isRunning = true;
-    try {
-      for (const policy of policies.filter(({ probes }) => probes.length > 0).slice(0, MAX_POLICIES))
-        await this.#runPolicy(policy);
-    } finally {
-      this.#isRunning = false;
-    }
+    for (const policy of policies.filter(({ probes }) => probes.length > 0).slice(0, MAX_POLICIES))
+      await this.#runPolicy(policy);
   }
 
   async #runPolicy(policy: Chosen): Promise<void> {

@@ -1,0 +1,180 @@
+import type { PolicyStatus } from '../../core/model/policy-report.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Connections } from '../../core/ports/connections.ts';
+import { EnforcerError, type Observed } from '../../core/ports/enforcer.ts';
+import type { Logger } from '../../core/ports/logger.ts';
+import type { NameResolver } from '../../core/ports/name-resolver.ts';
+import { SpoolError } from '../../core/ports/spool.ts';
+import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
+import type { Dataplane } from './dataplane.ts';
+import { noteDenied } from './denied.ts';
+import { createDriftWatch, type DriftWatch } from './drift.ts';
+import { listEstablished } from './established.ts';
+import type { Evidence } from './evidence.ts';
+import { createFlowReporter, type FlowReport } from './flows.ts';
+import { createLookBack, type LookBack } from './look-back.ts';
+import type { PlanWorld } from './plan.ts';
+import { Probing } from './probing.ts';
+import type { Remembered } from './remembered.ts';
+import type { Chosen, Memory } from './state.ts';
+
+export type WatchingOptions = {
+  world: PlanWorld;
+  remembered: Remembered;
+  evidence: Evidence;
+  dataplane: Dataplane | null;
+  memory: Memory;
+  names: NameResolver;
+  prober: WorkloadProber;
+  connections: Connections;
+  clock: Clock;
+  logger: Logger;
+  intervalMs: number;
+  probePorts: { from: number; to: number };
+};
+
+export type Seen = {
+  observed: Observed | null;
+  drift: readonly string[];
+  established: ReadonlyMap<string, PolicyStatus['established']>;
+  probing: Probing;
+  flows: FlowReport;
+};
+
+const MAX_FLOWS = 64;
+/** Probes and connections from before are looked at every so many intervals, and not more often than that. */
+const CLOSER = { intervals: 5, leastMs: 5000 } as const;
+
+/** What the dataplane does, as seen from outside of the changes that the agent makes to it. */
+export class Watching {
+  readonly #options: WatchingOptions;
+  readonly #lookBack: LookBack;
+  readonly #drift: DriftWatch;
+  readonly #flows: ReturnType<typeof createFlowReporter>;
+  readonly #probing: Probing;
+  #observed: Observed | null = null;
+  #established = new Map<string, PolicyStatus['established']>();
+  #closerAtMonoMs = Number.NEGATIVE_INFINITY;
+  #isCloser = false;
+  #evicted = 0;
+
+  constructor(options: WatchingOptions) {
+    const { memory, names, clock, intervalMs, dataplane, world } = options;
+    this.#options = options;
+    this.#lookBack = createLookBack(memory, names.namesOf);
+    this.#drift = createDriftWatch(clock, intervalMs);
+    this.#flows = createFlowReporter(names.namesOf);
+    const observe = async () => (await dataplane?.observe()) ?? null;
+    this.#probing = new Probing({ ...options, ...world, observe });
+  }
+
+  seen(): Seen {
+    return {
+      observed: this.#observed,
+      drift: this.#drift.differences(),
+      established: this.#established,
+      probing: this.#probing,
+      flows: this.#flows.report(this.#observed?.flows ?? [], MAX_FLOWS),
+    };
+  }
+
+  /** Places that the look-back had no room for, since this was asked last. */
+  lost(): number {
+    const lost = this.#lookBack.evicted() - this.#evicted;
+    this.#evicted += lost;
+    return lost;
+  }
+
+  /** The dataplane was changed on purpose: what was seen before says nothing of it. */
+  beginAnew(): void {
+    this.#drift.forget();
+    this.#closerAtMonoMs = Number.NEGATIVE_INFINITY;
+  }
+
+  forget(): void {
+    this.beginAnew();
+    this.#observed = null;
+    this.#established = new Map();
+  }
+
+  save(isForced: boolean): void {
+    this.#evidence.save();
+    this.#lookBack.save(this.#now(), isForced);
+  }
+
+  /** Reads back, puts drift right, and takes down what the dataplane counted. */
+  async look(dataplane: Dataplane): Promise<void> {
+    const { remembered, logger, world } = this.#options;
+    const { revision } = remembered.state;
+    const { policies } = dataplane;
+    const observed = await dataplane.observe().catch(unreadable);
+    // What was read while a change was made is of neither.
+    if (observed === null || policies === null || revision !== remembered.state.revision) return;
+    this.#observed = observed;
+    const verdict = this.#drift.found(observed.differences);
+    this.#takeDown(observed, policies);
+    if (verdict === 'nothing') return;
+    const [first] = observed.differences;
+    logger.warn({ site: world.site, verdict, first, held: this.#drift.isHeld() }, 'policy.drift');
+    if (verdict === 'repair')
+      await dataplane.repair().catch((error: unknown) => {
+        if (!(error instanceof EnforcerError)) throw error;
+        logger.warn({ site: world.site, why: error.detail }, 'policy.repair-failed');
+      });
+  }
+
+  /** What takes longer than a reading may, now and then: probes, and connections from before. */
+  async lookCloser(dataplane: Dataplane): Promise<void> {
+    const { clock, intervalMs, remembered, world, names } = this.#options;
+    const dueMs = Math.max(CLOSER.leastMs, CLOSER.intervals * intervalMs);
+    const { policies } = dataplane;
+    const isDue = clock.monoMs() - this.#closerAtMonoMs >= dueMs;
+    if (!isDue || this.#isCloser || policies === null || remembered.state.trial !== null) return;
+    this.#closerAtMonoMs = clock.monoMs();
+    this.#isCloser = true;
+    try {
+      this.#established = await listEstablished(policies, {
+        ...this.#options,
+        ...world,
+        namesOf: names.namesOf,
+      });
+      await this.#probing.run(remembered.state.good.policies);
+    } finally {
+      this.#isCloser = false;
+    }
+  }
+
+  #takeDown(observed: Observed, policies: readonly Chosen[]): void {
+    const { remembered, world, names, logger } = this.#options;
+    const now = this.#now();
+    this.#lookBack.note(observed.flows, now);
+    for (const policy of policies) {
+      const seen = observed.policies.find(({ kind, name }) => kind === policy.kind && name === policy.name);
+      if (seen !== undefined) this.#evidence.count(policy, seen, now);
+    }
+    const isProbed = this.#probing.isProbed.bind(this.#probing);
+    const judged = { lookBack: this.#lookBack, evidence: this.#evidence, isProbed, namesOf: names.namesOf };
+    noteDenied(remembered.state, policies, observed, { ...world, ...judged }, now);
+    try {
+      this.save(false);
+    } catch (error) {
+      // It is all counted again from the dataplane when there is room.
+      if (!(error instanceof SpoolError && error.code === 'full')) throw error;
+      logger.error({ site: world.site, why: error.message }, 'policy.memory-full');
+    }
+  }
+
+  get #evidence(): Evidence {
+    return this.#options.evidence;
+  }
+
+  #now(): number {
+    return Math.max(0, Math.round(this.#options.clock.nowMs()));
+  }
+}
+
+/** A dataplane that can't be read is one that differs. */
+function unreadable(error: unknown): Observed {
+  if (!(error instanceof EnforcerError)) throw error;
+  return { differences: [`it can't be read: ${error.detail}`], policies: [], flows: [], fullSets: [] };
+}
