@@ -1,62 +1,75 @@
+/** Rule sets of which the product of lines is above this are told as gone and new where they begin and end to differ. */
+const COMPARED_MOST = 4_000_000;
+
 /**
- * What changes between two rule sets, line by line, `+ ` and `- ` in front. A line that stays is shown only when one below
- * it, indented deeper, changes: so each change stands under the chain it is in. Lines that only moved are no change.
+ * What changes between two rule sets, line by line, `+ ` and `- ` in front. A line that stays is shown only when one that
+ * stands under it changes: so each change stands under the chain it is in.
  */
 export function ruleDifference(before: readonly string[], after: readonly string[]): string[] {
-  const left = countOf(before);
-  const common = new Map<string, number>();
-  const changes: Change[] = [];
-  for (const line of after) {
-    const have = left.get(line) ?? 0;
-    if (have > 0) {
-      left.set(line, have - 1);
-      common.set(line, (common.get(line) ?? 0) + 1);
-      changes.push({ sign: ' ', line });
-    } else changes.push({ sign: '+', line });
-  }
-  return shown([...gone(before, common), ...changes]);
+  return shown(aligned(before, after));
 }
 
 type Change = { sign: ' ' | '+' | '-'; line: string };
 
-/** What is not there any more, with the lines it stood under. */
-function gone(before: readonly string[], common: Map<string, number>): Change[] {
-  const kept = new Map(common);
-  const changes = before.map((line): Change => {
-    const have = kept.get(line) ?? 0;
-    if (have === 0) return { sign: '-', line };
-    kept.set(line, have - 1);
-    return { sign: ' ', line };
-  });
-  return changes.some(({ sign }) => sign === '-') ? changes : [];
+function aligned(before: readonly string[], after: readonly string[]): Change[] {
+  let head = 0;
+  while (head < before.length && before[head] === after[head]) head++;
+  let tail = 0;
+  while (tail < Math.min(before.length, after.length) - head && before.at(-1 - tail) === after.at(-1 - tail))
+    tail++;
+  const same = (lines: readonly string[]) => lines.map((line): Change => ({ sign: ' ', line }));
+  return [
+    ...same(before.slice(0, head)),
+    ...compared(before.slice(head, before.length - tail), after.slice(head, after.length - tail)),
+    ...same(before.slice(before.length - tail)),
+  ];
 }
 
-/** Changed lines, and those that a changed one stands under. Closing braces without a change above them say nothing. */
+/** By their longest common subsequence. */
+function compared(before: readonly string[], after: readonly string[]): Change[] {
+  const gone = before.map((line): Change => ({ sign: '-', line }));
+  const fresh = after.map((line): Change => ({ sign: '+', line }));
+  if (before.length * after.length > COMPARED_MOST) return [...gone, ...fresh];
+  const width = after.length + 1;
+  const longest = new Uint32Array((before.length + 1) * width);
+  const at = (i: number, j: number) => longest[i * width + j] ?? 0;
+  for (let i = before.length - 1; i >= 0; i--)
+    for (let j = after.length - 1; j >= 0; j--)
+      longest[i * width + j] =
+        before[i] === after[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+  const changes: Change[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < before.length && j < after.length) {
+    if (before[i] === after[j]) {
+      changes.push({ sign: ' ', line: before[i] ?? '' });
+      i++;
+      j++;
+    } else if (at(i + 1, j) >= at(i, j + 1)) changes.push(...gone.slice(i, ++i));
+    else changes.push(...fresh.slice(j, ++j));
+  }
+  return [...changes, ...gone.slice(i), ...fresh.slice(j)];
+}
+
+/** Changed lines, and those that a changed one stands under. */
 function shown(changes: readonly Change[]): string[] {
   const lines: string[] = [];
-  let open: { depth: number; line: string; told: boolean }[] = [];
+  let open: { depth: number; line: string; isTold: boolean }[] = [];
   for (const { sign, line } of changes) {
-    const depth = depthOf(line);
+    const depth = line.length - line.trimStart().length;
     open = open.filter((one) => one.depth < depth);
     if (sign === ' ') {
-      if (line.trimEnd().endsWith('{')) open.push({ depth, line, told: false });
+      if (OPENS.test(line)) open.push({ depth, line, isTold: false });
       continue;
     }
     for (const one of open) {
-      if (!one.told) lines.push(`  ${one.line}`);
-      one.told = true;
+      if (!one.isTold) lines.push(`  ${one.line}`);
+      one.isTold = true;
     }
     lines.push(`${sign} ${line}`);
   }
   return lines;
 }
 
-function depthOf(line: string): number {
-  return line.length - line.trimStart().length;
-}
-
-function countOf(lines: readonly string[]): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
-  return counts;
-}
+/** A line that others stand under; a remark may follow. */
+const OPENS = /\{\s*(#.*)?$/;
