@@ -25,7 +25,7 @@ const DECISIONS = `
 const SITES = `
   SELECT site, argMax(verdict, decided_at) AS verdict, argMax(reason_code, decided_at) AS codes,
     argMax(reason_text, decided_at) AS texts, argMax(evidence, decided_at) AS evidence
-  FROM plumbline.rollout_evidence
+  FROM plumbline.site_evidence
   WHERE rollout = {rollout:String} AND stage_key = {stageKey:String}
     AND decided_at <= fromUnixTimestamp64Milli({decidedAtMs:Int64})
   GROUP BY site ORDER BY site LIMIT ${SITES_READ}`;

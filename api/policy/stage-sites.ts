@@ -36,10 +36,10 @@ export function stageSites({ spec }: Rollout, stage: number, { sites, virtualSit
 
 /** The newest verdict on each site of a stage. */
 const VERDICTS = `
-  SELECT site, argMax(verdict, decided_at) AS verdict, argMax(reason_code, decided_at) AS codes,
+  SELECT site, argMax(e.verdict, decided_at) AS verdict, argMax(reason_code, decided_at) AS codes,
     argMax(reason_text, decided_at) AS texts, toUnixTimestamp64Milli(max(decided_at)) AS decidedAtMs,
-    toUnixTimestamp64Milli(minIf(decided_at, verdict = 'pass')) AS passedAtMs
-  FROM plumbline.rollout_evidence
+    toUnixTimestamp64Milli(minIf(decided_at, e.verdict = 'pass')) AS passedAtMs
+  FROM plumbline.site_evidence AS e
   WHERE rollout = {rollout:String} AND stage_key = {stageKey:String}
   GROUP BY site`;
 

@@ -146,7 +146,8 @@ function differences(
   for (const one of placed) {
     if (one.outcome !== 'applies') continue;
     const before = promoted.get(rollout.stages[one.stage]?.virtualSite ?? '') ?? null;
-    const key = JSON.stringify([one.site.report, before === null ? null : digestOf(before)]);
+    const { dataplane, workloads } = one.site.report ?? {};
+    const key = JSON.stringify([dataplane, workloads, before === null ? null : digestOf(before)]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { first: one, sites: [one.site.id], before });
     else group.sites.push(one.site.id);
