@@ -1,5 +1,6 @@
 import { LEDGER_BUCKET } from './boot-ledger.ts';
 import { DATABASE } from './database.ts';
+import { POLICY_VIEWS } from './policy-views.ts';
 
 /*
  * What people, Grafana and the hub's own queries read. Ratios are from 0 to 1, times DateTime UTC, null is not observed.
@@ -109,6 +110,7 @@ const VIEWS: Readonly<Record<string, string>> = {
   stored_ranges: `SELECT site, boot, ranges FROM (${STORED_RANGES})`,
   events: `SELECT at, id, kind, severity, site, virtual_site, by, message FROM ${DATABASE}.event FINAL`,
   arrivals: ARRIVALS,
+  ...POLICY_VIEWS,
 };
 
 export const VIEW_STATEMENTS: readonly string[] = Object.entries(VIEWS).map(
