@@ -22,6 +22,8 @@ export type Clients = {
   replay: readonly ClickHouseClient[];
   /** Inserts one Native block; the bytes may be used again once it settled. */
   insertBlock(table: string, columns: readonly string[], structure: string, block: Uint8Array): Promise<void>;
+  /** To be called once all tables are there: what this kind of store does to where they lie. */
+  settle(): Promise<void>;
   close(): Promise<void>;
 };
 

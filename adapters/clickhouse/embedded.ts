@@ -27,6 +27,7 @@ import {
   WRITER_SETTINGS,
 } from './clients.ts';
 import { DATABASE } from './schema/database.ts';
+import { spreadParts } from './spread.ts';
 
 /*
  * ClickHouse in this process. Blocks go in through a file in memory that ClickHouse reads by itself: that is the only way
@@ -70,9 +71,10 @@ export async function openEmbedded(path: string, limits: LaneLimits): Promise<Cl
       Promise.all(Array.from({ length: READS_PER_LANE }, () => connect(readSettings(limits[name], threads))));
     const writer = await connect({ ...WRITER_SETTINGS, ...EMBEDDED_WRITER_SETTINGS });
     const handOver = openHandOver(dir);
+    const deriver = await connect(DERIVER_SETTINGS);
     return {
       writer,
-      deriver: await connect(DERIVER_SETTINGS),
+      deriver,
       reader: await lane('reader'),
       replay: await lane('replay'),
       insertBlock: async (table, columns, structure, block) => {
@@ -83,6 +85,7 @@ export async function openEmbedded(path: string, limits: LaneLimits): Promise<Cl
         });
         handOver.trim(block.byteLength);
       },
+      settle: () => spreadParts(deriver),
       close: async () => {
         await close();
         handOver.close();
@@ -175,6 +178,7 @@ function handOverDir(dir: string): string {
  * Sized for a hub beside other things on a machine: caches in tens of megabytes, few background threads. New parts are
  * small and are soon merged into others, so only those of some size are worth dense compression. Parts that were merged
  * stay for two minutes, in memory too, instead of eight: four times as long as the kernel takes to write the new one out.
+ * A part of a few rows is mostly the making of its files: without sparse columns and marks of substreams it has two less.
  */
 const ENGINE_CONFIG = `<clickhouse>
   <mark_cache_size>67108864</mark_cache_size>
@@ -186,7 +190,13 @@ const ENGINE_CONFIG = `<clickhouse>
   <background_schedule_pool_size>2</background_schedule_pool_size>
   <asynchronous_metrics_update_period_s>60</asynchronous_metrics_update_period_s>
   <memory_worker_period_ms>1000</memory_worker_period_ms>
-  <merge_tree><old_parts_lifetime>120</old_parts_lifetime></merge_tree>
+  <merge_tree>
+    <old_parts_lifetime>120</old_parts_lifetime>
+    <ratio_of_defaults_for_sparse_serialization>1</ratio_of_defaults_for_sparse_serialization>
+    <serialization_info_version>basic</serialization_info_version>
+    <string_serialization_version>single_stream</string_serialization_version>
+    <write_marks_for_substreams_in_compact_parts>0</write_marks_for_substreams_in_compact_parts>
+  </merge_tree>
   <compression><case>
     <min_part_size>4194304</min_part_size><min_part_size_ratio>0</min_part_size_ratio><method>zstd</method>
   </case></compression>

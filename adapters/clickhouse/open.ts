@@ -60,6 +60,7 @@ class ClickHouseStore implements Store {
           : await openServer(this.#options.url, this.#limits);
       try {
         const version = await migrate(clients.deriver);
+        await clients.settle();
         this.#logger.info({ version }, 'store.opened');
       } catch (error) {
         await clients.close();

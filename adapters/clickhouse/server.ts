@@ -57,6 +57,7 @@ export async function openServer(url: string, limits: LaneLimits): Promise<Clien
       });
       stream.resume();
     },
+    settle: async () => {},
     close: async () => {
       for (const client of [writer, deriver, ...reader, ...replay]) await client.close();
     },
