@@ -1,0 +1,113 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createNftEnforcer } from '../../../adapters/nft/enforcer.ts';
+import { systemClock } from '../../../core/ports/clock.ts';
+import { silentLogger } from '../../contract/silent-logger.ts';
+import { counts, FAR, FAR_TOO, policy, World, wanted } from './world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = new World();
+  await world.open();
+});
+afterAll(() => world.remove());
+beforeEach(() => world.renew());
+afterEach(() => world.enforcer.withdraw());
+
+const shop = policy('payments', [{ name: 'shop', to: ['https://shop.example'] }]);
+const names = new Map([['shop.example', [FAR]]]);
+const enforcerBy = (run: readonly [string, ...string[]]) =>
+  createNftEnforcer({ run, clock: systemClock, logger: silentLogger });
+
+test('the start asks for every feature and puts nothing in force', async () => {
+  expect(world.nft('list ruleset')).toBe('');
+});
+
+test('the boot file alone puts everything in force that was applied and learned', async () => {
+  await world.enforcer.apply(wanted([shop], { names }));
+  await world.enforcer.learn('shop.example', [FAR_TOO], 3600);
+  await world.enforcer.stop();
+  expect(statSync(world.bootFile).mode & 0o777).toBe(0o600);
+  world.nft('flush ruleset');
+  // As the unit file has it.
+  execFileSync('ip', ['netns', 'exec', world.site, 'nft', '-j', '-f', world.bootFile], { stdio: 'pipe' });
+  expect(await world.connect(world.checkout, FAR, 443)).toBe('connected');
+  expect(await world.connect(world.checkout, FAR_TOO, 443)).toBe('connected');
+  expect(await world.connect(world.checkout, FAR, 80)).toBe('ECONNREFUSED');
+  // A second time it finds the table there.
+  execFileSync('ip', ['netns', 'exec', world.site, 'nft', '-j', '-f', world.bootFile], { stdio: 'pipe' });
+  expect(readdirSync(world.dir)).toEqual(['enforced.nft.json']);
+});
+
+test('a collector that starts again takes over what is in force: counters and addresses go on', async () => {
+  await world.enforcer.apply(wanted([shop], { names }));
+  await world.enforcer.learn('shop.example', [FAR_TOO], 3600);
+  await world.connect(world.checkout, FAR_TOO, 443);
+  world.enforcer = world.create();
+  await world.enforcer.start();
+  expect((await world.enforcer.observe()).differences).toEqual([
+    'the table is there, though nothing was applied',
+  ]);
+  await world.enforcer.apply(wanted([shop], { names: new Map() }));
+  expect(await world.connect(world.checkout, FAR_TOO, 443)).toBe('connected');
+  const observed = await world.enforcer.observe();
+  expect(counts(observed)).toEqual({ payments: { shop: 2, denied: 0 } });
+  expect(observed.differences).toEqual([]);
+});
+
+test('withdrawing removes the boot file, also when another process applied it', async () => {
+  await world.enforcer.apply(wanted([shop]));
+  expect(existsSync(world.bootFile)).toBe(true);
+  await world.create().withdraw();
+  expect(existsSync(world.bootFile)).toBe(false);
+  expect(world.nft('list ruleset')).toBe('');
+});
+
+test('names are no part of what the kernel is told', async () => {
+  await world.enforcer.apply(wanted([shop], { names }));
+  const told = `${readFileSync(world.bootFile, 'utf8')}${world.nft('list ruleset')}`;
+  expect(told).not.toMatch(/shop|payments|checkout|example/);
+});
+
+test('two at once on one table both come to their end, and the last one wins whole', async () => {
+  const rival = world.create();
+  await rival.start();
+  const other = policy('other', [{ name: 'web', to: [`https://${FAR}`] }]);
+  const rounds = Array.from({ length: 8 }, (_, i) => i + 1);
+  const busy = (error: unknown) => expect(error).toMatchObject({ code: 'busy' });
+  await Promise.all([
+    (async () => {
+      for (const revision of rounds) await rival.apply(wanted([other], { revision })).catch(busy);
+    })(),
+    (async () => {
+      for (const revision of rounds)
+        await world.enforcer.apply(wanted([shop], { revision, names })).catch(busy);
+    })(),
+  ]);
+  await world.enforcer.apply(wanted([shop], { revision: 99, names }));
+  const observed = await world.enforcer.observe();
+  expect(observed.differences).toEqual([]);
+  expect(await world.connect(world.checkout, FAR, 443)).toBe('connected');
+  expect(await world.connect(world.checkout, FAR, 80)).toBe('ECONNREFUSED');
+});
+
+test('a machine without nft is unsupported, and a user without the right is told so', async () => {
+  await expect(enforcerBy(['/nonexistent/nft']).start()).rejects.toMatchObject({ code: 'unsupported' });
+  const { site } = world;
+  const unprivileged = [
+    'ip',
+    'netns',
+    'exec',
+    site,
+    'setpriv',
+    '--reuid',
+    '30001',
+    '--clear-groups',
+    'nft',
+  ] as const;
+  await expect(enforcerBy(unprivileged).start()).rejects.toMatchObject({
+    code: 'not-permitted',
+    detail: expect.stringContaining('CAP_NET_ADMIN'),
+  });
+});
