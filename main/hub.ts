@@ -15,6 +15,7 @@ import { systemClock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import { sha256 } from '../core/seal.ts';
 import { createControl } from '../policy/control.ts';
+import { createEvidence } from '../policy/evidence/evidence.ts';
 import { openHearing } from './hearing.ts';
 import type { Home } from './home.ts';
 import { keepHouse } from './housekeeping.ts';
@@ -43,7 +44,7 @@ export async function composeHub(
     { logger },
   );
   const tls = await certificateOf(config);
-  const { master } = home;
+  const { master, policyKeys: keyring } = home;
   const aggregator = createAggregator({
     log,
     table,
@@ -56,10 +57,11 @@ export async function composeHub(
   });
   const hearing = openHearing(clock, aggregator);
   const census = createCensus({ store, clock, logger });
+  const evidence = createEvidence({ store });
   const housekeeping = keepHouse(log, logger);
   const ports = { log, table, store, clock, logger, metrics, hearing: hearing.now };
   const control = lasting(
-    (onOutage) => createControl({ ...ports, census, onFenced: onLost, onLost: onOutage }),
+    (onOutage) => createControl({ ...ports, census, keyring, evidence, onFenced: onLost, onLost: onOutage }),
     logger,
   );
   const api = createApi({

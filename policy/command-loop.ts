@@ -4,8 +4,9 @@ import type { Logger } from '../core/ports/logger.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import { type Store, StoreError } from '../core/ports/store.ts';
 import type { Authority } from './authority.ts';
-import { decideBatch } from './command-batch.ts';
+import { type Decided, decideBatch } from './command-batch.ts';
 import { eventRow } from './event-row.ts';
+import type { PolicyFacts } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 
 const RETRY_MS = 1_000;
@@ -15,8 +16,9 @@ type LoopOptions = {
   store: Store;
   registry: Registry;
   authority: Authority;
-  /** Told once the changes are durable. */
-  onChanges: (changes: readonly Change[]) => void;
+  facts: PolicyFacts;
+  /** Told once the changes are durable; the events are told after it has done what follows from them. */
+  onChanges: (changes: readonly Change[]) => Promise<void>;
   logger: Logger;
   metrics: Metrics;
 };
@@ -55,19 +57,23 @@ export async function runCommands(options: LoopOptions, signal: AbortSignal): Pr
 /** False when it has to be left to whoever comes next. */
 async function carryOut(
   batch: LogBatch,
-  { store, registry, authority, onChanges, logger }: LoopOptions,
+  { store, registry, authority, facts, onChanges, logger }: LoopOptions,
   count: (labels: Record<string, string>, by?: number) => void,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (batch.skipped > 0) logger.error({ skipped: batch.skipped }, 'control.commands_lost');
-  const { changes, events, outcomes, unreadable } = decideBatch(batch.records, registry);
-  for (const { offset, detail } of unreadable) logger.warn({ offset, detail }, 'control.command_unreadable');
+  const made: { decided: Decided } = { decided: decideBatch([], registry, facts) };
   for (;;) {
-    const written = await authority.write(changes);
+    const written = await authority.decide(() => {
+      made.decided = decideBatch(batch.records, registry, facts);
+      return made.decided.changes;
+    });
     if (written === 'written') break;
     if (written === 'fenced' || !(await pause(signal))) return false;
   }
-  onChanges(changes);
+  const { changes, events, outcomes, unreadable } = made.decided;
+  for (const { offset, detail } of unreadable) logger.warn({ offset, detail }, 'control.command_unreadable');
+  await onChanges(changes);
   for (;;) {
     try {
       await store.insert('event', events.map(eventRow));

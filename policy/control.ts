@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hearing } from '../core/freshness.ts';
+import type { Keyring } from '../core/policy/sign.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Log } from '../core/ports/log.ts';
 import type { Logger } from '../core/ports/logger.ts';
@@ -9,7 +10,9 @@ import type { Table } from '../core/ports/table.ts';
 import { Authority } from './authority.ts';
 import type { Watermark } from './census-clock.ts';
 import { runCommands } from './command-loop.ts';
+import type { Evidence } from './evaluation.ts';
 import { MembershipKeeper } from './membership-keeper.ts';
+import { PolicyDesk } from './policy-desk.ts';
 import { type Change, Registry } from './registry.ts';
 import { SiteStates } from './site-states.ts';
 import { Watch } from './watch.ts';
@@ -28,6 +31,9 @@ export type ControlOptions = {
   logger: Logger;
   metrics: Metrics;
   hearing: () => Hearing;
+  /** The private keys with which policy is signed. */
+  keyring: Keyring;
+  evidence: Evidence;
   /** Called once when another control has taken over: this one has stopped deciding, and is to be stopped. */
   onFenced?: () => void;
   /**
@@ -45,6 +51,7 @@ type Running = {
   states: SiteStates;
   keeper: MembershipKeeper;
   watch: Watch;
+  desk: PolicyDesk;
   loops: Promise<unknown>[];
 };
 
@@ -79,12 +86,17 @@ export function createControl(options: ControlOptions): Control {
         options.onLost?.();
       };
       const parts = await assume(options, registry, onFenced, onUnavailable);
-      const { authority, keeper, watch } = parts;
-      const onChanges = (changes: readonly Change[]) => noteChanges(changes, keeper);
-      const commands = runCommands({ ...options, registry, authority, onChanges }, signal);
+      const { authority, keeper, watch, desk } = parts;
+      const onChanges = async (changes: readonly Change[]) => {
+        noteChanges(changes, keeper);
+        await desk.follow(changes);
+      };
+      const { facts } = desk;
+      const commands = runCommands({ ...options, registry, authority, facts, onChanges }, signal);
       const beats = again((nowMs) => watch.beat(nowMs), clock, tickMs, signal);
       const ticks = again((nowMs) => watch.tick(nowMs), clock, tickMs, signal);
-      running = { ...parts, loops: [commands, beats, ticks] };
+      const policy = again((nowMs) => desk.tick(nowMs), clock, tickMs, signal);
+      running = { ...parts, loops: [commands, beats, ticks, policy] };
       logger.info(
         { sites: registry.sites.size, virtualSites: registry.virtualSites.size },
         'control.started',
@@ -114,7 +126,7 @@ async function assume(
   onFenced: () => void,
   onUnavailable: () => void,
 ) {
-  const { table, store, census, clock, logger, metrics, hearing } = options;
+  const { table, store, census, clock, logger, metrics, hearing, keyring, evidence } = options;
   const owner = await table.claim('control');
   const authority = new Authority(owner, registry, onFenced, onUnavailable);
   let states: SiteStates | null = null;
@@ -145,7 +157,21 @@ async function assume(
       hearing,
     });
     await watch.begin(clock.nowMs());
-    return { authority, states, keeper, watch };
+    const desk = new PolicyDesk({
+      table,
+      store,
+      registry,
+      authority,
+      states,
+      keyring,
+      evidence,
+      clock,
+      hearing,
+      logger,
+      metrics,
+    });
+    await desk.begin();
+    return { authority, states, keeper, watch, desk };
   } catch (error) {
     await states?.close();
     await authority.release();

@@ -20,6 +20,8 @@ import type { Store } from '../../core/ports/store.ts';
 import type { Table } from '../../core/ports/table.ts';
 import { channelProof, keyFrom, sha256 } from '../../core/seal.ts';
 import { type Control, createControl } from '../../policy/control.ts';
+import { createEvidence } from '../../policy/evidence/evidence.ts';
+import { testKeyring } from '../parts/keyring.ts';
 import { until } from '../parts/process.ts';
 
 export const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -78,7 +80,17 @@ export class Door {
     this.table = table;
     this.store = store;
     this.#control = withControl
-      ? createControl({ log, table, store, census, hearing, tickMs: 100, ...common })
+      ? createControl({
+          log,
+          table,
+          store,
+          census,
+          hearing,
+          keyring: testKeyring(),
+          evidence: createEvidence({ store }),
+          tickMs: 100,
+          ...common,
+        })
       : null;
     this.aggregator = createAggregator({ log, table, store, master, spoolMaxAgeMs: 24 * HOUR_MS, ...common });
     this.#api = createApi({

@@ -13,6 +13,8 @@ import type { Store } from '../../core/ports/store.ts';
 import type { Table, TableView } from '../../core/ports/table.ts';
 import { sha256 } from '../../core/seal.ts';
 import { type Control, createControl } from '../../policy/control.ts';
+import { createEvidence } from '../../policy/evidence/evidence.ts';
+import { testKeyring } from '../parts/keyring.ts';
 
 export const NOON = Date.UTC(2026, 0, 15, 12);
 export const HOUR_MS = 3_600_000;
@@ -188,6 +190,7 @@ export async function openParts() {
   await store.start();
   const resources = await table.view('resources');
   const controls: Control[] = [];
+  const keyring = testKeyring();
   const hearing: Hearing = { sinceMs: NOON, caughtUp: true };
   let hearings = 0;
   const listen = () => {
@@ -206,7 +209,19 @@ export async function openParts() {
     ...calls,
     ...asking(store),
     async control(part: Partial<Parameters<typeof createControl>[0]> = {}) {
-      const given = { log, table, store, census, clock, logger: quiet, metrics, hearing: listen, tickMs: 10 };
+      const given = {
+        log,
+        table,
+        store,
+        census,
+        clock,
+        logger: quiet,
+        metrics,
+        hearing: listen,
+        keyring,
+        evidence: createEvidence({ store }),
+        tickMs: 10,
+      };
       const control = createControl({ ...given, ...part });
       controls.push(control);
       await control.start();

@@ -1,0 +1,117 @@
+import type { Hearing } from '../core/freshness.ts';
+import type { Keyring } from '../core/policy/sign.ts';
+import { verifyStage } from '../core/policy/verify.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Logger } from '../core/ports/logger.ts';
+import type { Metrics } from '../core/ports/metrics.ts';
+import type { Store } from '../core/ports/store.ts';
+import type { Table } from '../core/ports/table.ts';
+import type { Authority } from './authority.ts';
+import { Evaluation, type Evidence } from './evaluation.ts';
+import type { PolicyFacts } from './policy-facts.ts';
+import type { Change, Registry } from './registry.ts';
+import { Rollouts } from './rollouts.ts';
+import { SeenVersions } from './seen-versions.ts';
+import { Publisher } from './signing/publisher.ts';
+import type { SiteStates } from './site-states.ts';
+
+export type PolicyDeskOptions = {
+  table: Table;
+  store: Store;
+  registry: Registry;
+  authority: Authority;
+  states: SiteStates;
+  keyring: Keyring;
+  evidence: Evidence;
+  clock: Clock;
+  hearing: () => Hearing;
+  logger: Logger;
+  metrics: Metrics;
+};
+
+/** Control's part in policy: what is signed and published, the rollouts on their way, and when neither may go on. */
+export class PolicyDesk {
+  readonly #given: PolicyDeskOptions;
+  readonly #publisher: Publisher;
+  readonly #rollouts: Rollouts;
+  readonly #seen = new SeenVersions();
+  readonly #showHeld: (value: number) => void;
+  #wasHeld = false;
+
+  constructor(given: PolicyDeskOptions) {
+    this.#given = given;
+    const isHeld = () => this.#ahead() !== null;
+    this.#publisher = new Publisher({ ...given, isHeld });
+    const evaluation = new Evaluation({ ...given, verify: verifyStage, publisher: this.#publisher });
+    this.#rollouts = new Rollouts({ ...given, evaluation, publisher: this.#publisher });
+    this.#showHeld = given.metrics.gauge(
+      'plumbline_policy_read_only',
+      'Whether policy is read-only, because sites are ahead of this hub or its key is missing.',
+    );
+  }
+
+  /** Takes up what is published, and finishes what an owner before was about to. Rejects when table or store is away. */
+  async begin(): Promise<void> {
+    const { table } = this.#given;
+    for (const name of ['specs', 'targets'] as const) {
+      const view = await table.view(name);
+      this.#publisher.load(view);
+      await view.close();
+    }
+    this.#look();
+    await this.#publisher.settle();
+    await this.#rollouts.begin();
+  }
+
+  /** What commands depend on besides the registry. */
+  get facts(): PolicyFacts {
+    return {
+      readOnly: () => this.#readOnly(),
+      published: (kind, name) => {
+        const { documents } = this.#publisher;
+        const version = documents.target(kind, name)?.body.version;
+        const generation = documents.generations(kind, name).at(-1) ?? 0;
+        return version === undefined && generation === 0
+          ? null
+          : { version: version ?? { epoch: 1, n: 0 }, generation };
+      },
+      reported: () => this.#seen.generations(),
+    };
+  }
+
+  /** Publishes what durable changes ask for. */
+  async follow(changes: readonly Change[]): Promise<void> {
+    this.#publisher.note(changes);
+    await this.#publisher.settle();
+  }
+
+  async tick(nowMs: number): Promise<void> {
+    this.#look();
+    await this.#publisher.settle();
+    if (this.#readOnly() !== null) return;
+    await this.#rollouts.tick(nowMs);
+  }
+
+  #look(): void {
+    const { registry, states, logger } = this.#given;
+    this.#seen.take(registry.sites, states.all);
+    const why = this.#readOnly();
+    this.#showHeld(Number(why !== null));
+    if (why !== null && !this.#wasHeld) logger.error({ why }, 'policy.read_only');
+    this.#wasHeld = why !== null;
+  }
+
+  #ahead() {
+    return this.#seen.ahead(this.#given.registry, this.#publisher.documents);
+  }
+
+  #readOnly(): string | null {
+    if (this.#publisher.isKeyLost)
+      return 'the key that sites trust is not in the data directory of this hub; restore its policy.key from a backup';
+    const ahead = this.#ahead();
+    if (ahead === null) return null;
+    const { kind, name, site, version, own } = ahead;
+    const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${own.epoch}.${own.n}`;
+    return `site ${site} has seen target ${version.epoch}.${version.n} of ${kind} ${name}, and ${knows}: it looks restored from a backup. Nothing of policy is changed until \`plumbline hub restore\` says that what this hub has counts; what sites enforce stays in force meanwhile`;
+  }
+}

@@ -1,0 +1,24 @@
+import { matches, type Selector } from '../../core/selector.ts';
+import type { Registered } from '../registry.ts';
+import { selectorOf } from '../selector-of.ts';
+import { coursesOf, type RolloutSpec, stageOf } from './assigned.ts';
+
+/** The sites that the stage is about: those of its virtual site that no earlier one of the policy has. */
+export function stageMembers(spec: RolloutSpec, registered: Registered): string[] {
+  const { virtualSite } = stageOf(spec).status;
+  const names = coursesOf(spec).map((course) => course.virtualSite);
+  const selectors: Selector[] = [];
+  for (const name of names.slice(0, names.indexOf(virtualSite) + 1)) {
+    const found = registered.virtualSite(name);
+    const selector = found === undefined ? null : selectorOf(found.spec);
+    // As in the target: one that is gone selects nobody.
+    if (selector !== null) selectors.push(selector);
+    else if (name === virtualSite) return [];
+  }
+  const own = selectors.length - 1;
+  const members: string[] = [];
+  for (const { metadata, spec: site } of registered.allSites())
+    if (selectors.findIndex((selector) => matches(selector, site.labels)) === own)
+      members.push(metadata.name);
+  return members;
+}

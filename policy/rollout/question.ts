@@ -1,0 +1,57 @@
+import type { AllowlistSpec } from '../../core/model/allowlist.ts';
+import { canonicalJson } from '../../core/policy/digest.ts';
+import type { StageQuestion } from '../../core/policy/evidence.ts';
+import { assignedOf, type RolloutSpec, stageOf } from './assigned.ts';
+
+type Asked = {
+  sites: string[];
+  /** Names of rules that are not in what the virtual site ran before the rollout. */
+  newRules: string[];
+  minSoakMs: number;
+  controlDrop: number | null;
+  decidedAtMs: number;
+};
+
+/** What is asked of the evidence about the stage; null before its target was decided on. */
+export function stageQuestion(spec: RolloutSpec, asked: Asked): StageQuestion | null {
+  const { status, plan } = stageOf(spec);
+  const { version, startedAtMs } = status;
+  if (version === null || startedAtMs === null) return null;
+  const { generation, digest, mode } = assignedOf(spec);
+  const { minSoakMs, ...rest } = asked;
+  return {
+    kind: spec.policy.kind,
+    name: spec.policy.name,
+    generation,
+    digest,
+    stage: spec.stage,
+    mode,
+    version,
+    startedAtMs,
+    ...rest,
+    probes: plan.probes.map(({ name }) => name),
+    soakMs: Math.max(plan.soakMs, minSoakMs),
+    minHits: plan.minHits,
+    minHitsTotal: plan.minHitsTotal,
+    maxUnexpectedDenies: plan.maxUnexpectedDenies,
+    maxScoreDrop: plan.maxScoreDrop,
+    minConclusive: plan.minConclusive,
+    maxFailures: plan.maxFailures,
+  };
+}
+
+/** Rules by whose name or content `before` has none; all of them where nothing ran before. */
+export function newRules(after: AllowlistSpec, before: AllowlistSpec | null): string[] {
+  const known = new Set(before === null ? [] : rulesOf(before).map(({ text }) => text));
+  const names = rulesOf(after)
+    .filter(({ text }) => !known.has(text))
+    .map(({ name }) => name);
+  return [...new Set(names)];
+}
+
+function rulesOf({ egress = [], ingress = [] }: AllowlistSpec): { name: string; text: string }[] {
+  return [
+    ...egress.map((rule) => ({ name: rule.name, text: `egress ${canonicalJson(rule)}` })),
+    ...ingress.map((rule) => ({ name: rule.name, text: `ingress ${canonicalJson(rule)}` })),
+  ];
+}

@@ -1,0 +1,196 @@
+import { isDeepStrictEqual } from 'node:util';
+import { freshness, type Hearing } from '../core/freshness.ts';
+import type { Rollout } from '../core/model/rollout.ts';
+import type { StageVerdict } from '../core/policy/evidence.ts';
+import type { Clock } from '../core/ports/clock.ts';
+import type { Logger } from '../core/ports/logger.ts';
+import type { Metrics } from '../core/ports/metrics.ts';
+import { type Store, StoreError } from '../core/ports/store.ts';
+import type { Authority } from './authority.ts';
+import { stamp } from './commands/outcome.ts';
+import type { Evaluation } from './evaluation.ts';
+import { eventRow } from './event-row.ts';
+import { SETTLED_AFTER_MS } from './evidence/evidence.ts';
+import { minSoakMs } from './guard-of.ts';
+import type { Registry } from './registry.ts';
+import { isOnItsWay, type RolloutSpec, stageOf, withStage } from './rollout/assigned.ts';
+import { stageMembers } from './rollout/members.ts';
+import { showsFail, standingOf } from './rollout/standing.ts';
+import { type Seen, step } from './rollout/step.ts';
+import { eventsOf } from './rollout/told.ts';
+import type { Publisher } from './signing/publisher.ts';
+import type { SiteStates } from './site-states.ts';
+
+/** A stage is not looked at more often than this, however short its sites' intervals are. */
+const LEAST_BETWEEN_MS = 1_000;
+/** How long what a site shows may take to be found in the store. */
+const RUSH_MS = 2 * SETTLED_AFTER_MS;
+const DEFAULT_INTERVAL_MS = 10_000;
+/** Figures that moved and decide nothing are written this often. */
+const SHOW_EVERY_MS = 5_000;
+
+export type RolloutsOptions = {
+  store: Store;
+  registry: Registry;
+  authority: Authority;
+  publisher: Publisher;
+  states: SiteStates;
+  evaluation: Evaluation;
+  clock: Clock;
+  hearing: () => Hearing;
+  logger: Logger;
+  metrics: Metrics;
+};
+
+/**
+ * Moves every rollout that is on its way, once a tick, from what is: what its sites say now, and what the rows say of them.
+ * The order is evidence recorded, decision durable, documents published, event told; cut off anywhere, the next owner goes
+ * on from the decision.
+ */
+export class Rollouts {
+  readonly #given: RolloutsOptions;
+  readonly #failed: (labels: Record<string, string>) => void;
+  readonly #evaluated: (valueS: number) => void;
+  /** By rollout, when its stage was evaluated last, how many sites showed a fail then, and until when that hurries. */
+  readonly #looked = new Map<
+    string,
+    { stageKey: string; atMs: number; showed: number; rushUntilMs: number }
+  >();
+
+  constructor(given: RolloutsOptions) {
+    this.#given = given;
+    this.#failed = given.metrics.counter(
+      'plumbline_control_failures_total',
+      'Parts of a tick that failed and are due again.',
+      ['part'],
+    );
+    this.#evaluated = given.metrics.histogram(
+      'plumbline_stage_evaluation_seconds',
+      'Time to gather, judge and record the evidence of a stage.',
+      [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    );
+  }
+
+  /** Tells again what may have been cut off. */
+  async begin(): Promise<void> {
+    const { registry, store } = this.#given;
+    const events = [...registry.rollouts.values()].flatMap(({ spec }) => spec.events);
+    if (events.length > 0) await store.insert('event', events.map(eventRow));
+  }
+
+  async tick(nowMs: number): Promise<void> {
+    const { registry, hearing, logger } = this.#given;
+    for (const name of this.#looked.keys()) if (!registry.rollouts.has(name)) this.#looked.delete(name);
+    // What sites say now is not known while reports still wait to be read.
+    if (!hearing().caughtUp) return;
+    for (const { metadata, spec } of [...registry.rollouts.values()]) {
+      if (!isOnItsWay(spec) || stageOf(spec).status.phase === 'failed') continue;
+      try {
+        await this.#move(metadata.name, spec, nowMs);
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        this.#failed({ part: 'rollout' });
+        logger.warn({ rollout: metadata.name, code: error.code, message: error.message }, 'rollout.waits');
+      }
+    }
+  }
+
+  async #move(name: string, spec: RolloutSpec, nowMs: number): Promise<void> {
+    const { registry, authority, publisher, store } = this.#given;
+    const seen = await this.#look(name, spec, nowMs);
+    const done: { after: Rollout | null; told: number } = { after: null, told: 0 };
+    const written = await authority.decide(() => {
+      const before = registry.rollout(name);
+      // Somebody moved it meanwhile: what was seen was of another stage.
+      if (before === undefined || stageKeyOf(before.spec) !== stageKeyOf(spec)) return [];
+      const stepped = step(before.spec, seen, nowMs);
+      const events = eventsOf(stepped.told, before.spec, nowMs);
+      const after = events.length > 0 ? { ...stepped.spec, events } : stepped.spec;
+      if (!isWorthWriting(before.spec, after, nowMs)) return [];
+      const metadata = stamp(name, { id: name, by: 'control', nowMs }, before.metadata);
+      done.after = { ...before, metadata, spec: after };
+      done.told = events.length;
+      return [{ put: done.after }];
+    });
+    if (written !== 'written' || done.after === null) return;
+    publisher.note([{ put: done.after }]);
+    await publisher.settle();
+    if (done.told > 0) await store.insert('event', done.after.spec.events.map(eventRow));
+  }
+
+  async #look(name: string, spec: RolloutSpec, nowMs: number): Promise<Seen> {
+    const { registry, states, hearing, evaluation, clock } = this.#given;
+    const { status } = stageOf(spec);
+    const members = stageMembers(spec, registry);
+    const sites = members.map((site) => {
+      const state = states.all.get(site);
+      const offlineToleranceMs = registry.site(site)?.spec.offlineToleranceMs;
+      const judged = { state: state ?? null, registeredAtMs: null, offlineToleranceMs };
+      return standingOf(site, state, freshness(judged, hearing(), nowMs) === 'heard', spec);
+    });
+    const virtualSite = registry.virtualSite(status.virtualSite)?.spec;
+    const soakMs = virtualSite === undefined ? 0 : minSoakMs(virtualSite);
+    const showing = members.filter((site) => showsFail(states.all.get(site), spec)).length;
+    let verdict: StageVerdict | null = null;
+    if (members.length > 0 && this.#isDue(name, spec, members, showing, nowMs)) {
+      const startedMs = clock.monoMs();
+      verdict = await evaluation.evaluate(spec, members, soakMs, nowMs);
+      this.#evaluated((clock.monoMs() - startedMs) / 1000);
+      this.#note(name, stageKeyOf(spec), showing, nowMs);
+    }
+    return { sites, verdict, minSoakMs: soakMs };
+  }
+
+  #note(name: string, stageKey: string, showing: number, nowMs: number): void {
+    const last = this.#looked.get(name);
+    const same = last?.stageKey === stageKey ? last : undefined;
+    const isMore = showing > (same?.showed ?? 0);
+    const rushUntilMs = isMore ? nowMs + RUSH_MS : (same?.rushUntilMs ?? 0);
+    this.#looked.set(name, { stageKey, atMs: nowMs, showed: showing, rushUntilMs });
+  }
+
+  /** Once an interval of the stage's sites, and at once when one more of them shows a fail, until it is in the store. */
+  #isDue(
+    name: string,
+    spec: RolloutSpec,
+    members: readonly string[],
+    showing: number,
+    nowMs: number,
+  ): boolean {
+    const last = this.#looked.get(name);
+    if (last === undefined || last.stageKey !== stageKeyOf(spec)) return true;
+    const sinceMs = nowMs - last.atMs;
+    if (sinceMs < LEAST_BETWEEN_MS) return sinceMs < 0;
+    if (showing > last.showed || nowMs <= last.rushUntilMs) return true;
+    const { states } = this.#given;
+    const intervalMs = members.reduce(
+      (least, site) => Math.min(least, states.all.get(site)?.intervalMs ?? DEFAULT_INTERVAL_MS),
+      DEFAULT_INTERVAL_MS,
+    );
+    return sinceMs >= intervalMs;
+  }
+}
+
+/** Which stage of which rollout it is: another one when a person or a newer generation began something else. */
+function stageKeyOf(spec: RolloutSpec): string {
+  const { status } = stageOf(spec);
+  return `${spec.generation}/${spec.stage}/${status.startedAtMs}/${status.phase === 'rolled-back'}/${spec.version.epoch}`;
+}
+
+function isWorthWriting(before: RolloutSpec, after: RolloutSpec, nowMs: number): boolean {
+  const shownAtMs = stageOf(before).status.evaluatedAtMs ?? 0;
+  const isOld = nowMs - shownAtMs >= SHOW_EVERY_MS || nowMs < shownAtMs;
+  if (isOld) return !isDeepStrictEqual(before, after);
+  return !isDeepStrictEqual(withoutFigures(before), withoutFigures(after));
+}
+
+function withoutFigures(spec: RolloutSpec): RolloutSpec {
+  const { status } = stageOf(spec);
+  const { counts } = status;
+  return withStage(spec, {
+    ...status,
+    hits: 0,
+    evaluatedAtMs: null,
+    counts: { ...counts, sites: 0, applied: 0 },
+  });
+}

@@ -1,0 +1,143 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Allowlist, Rollout } from '../../core/model/rollout.ts';
+import {
+  compareVersions,
+  type IntentKind,
+  specKey,
+  type TargetBody,
+  targetKey,
+  type Version,
+} from '../../core/model/signed.ts';
+import { type SigningKey, signBody } from '../../core/policy/sign.ts';
+import type { TableEntry } from '../../core/ports/table.ts';
+import type { Registered } from '../registry.ts';
+import {
+  absentContent,
+  generationsIn,
+  specBody,
+  type TargetContent,
+  targetContent,
+} from '../rollout/target.ts';
+import type { Published, PublishedDocuments } from './published.ts';
+
+/** Until when a target may be accepted; it is issued again, unchanged, when half of that is over. */
+const ACCEPTED_FOR_MS = 7 * 86_400_000;
+/** Specifications beyond those that a target names, newest first. The newest one says how far generations were numbered. */
+const SPECS_KEPT = 8;
+
+/** The version under which the target has to go out, when it does not fit what is published; null when it fits. */
+export function versionDue(
+  rollout: Rollout,
+  registered: Registered,
+  published: PublishedDocuments,
+): Version | null {
+  const { policy, version } = rollout.spec;
+  const before = published.target(policy.kind, policy.name)?.body;
+  if (before === undefined || compareVersions(before.version, version) < 0) return null;
+  if (isDeepStrictEqual(contentOf(before), targetContent(rollout.spec, registered))) return null;
+  return { epoch: before.version.epoch, n: before.version.n + 1 };
+}
+
+/** What is to be written to tables `specs` and `targets` for one policy, so that they say what the registry says. */
+export function policyEntries(
+  kind: IntentKind,
+  name: string,
+  policy: { allowlist: Allowlist | undefined; rollout: Rollout | undefined },
+  registered: Registered,
+  published: PublishedDocuments,
+  signer: SigningKey,
+  nowMs: number,
+): { specs: TableEntry[]; targets: TableEntry[]; obsolete: TableEntry[] } {
+  const { allowlist, rollout } = policy;
+  const before = published.target(kind, name);
+  const epoch = registered.issuer?.spec.epoch ?? 1;
+  if (allowlist === undefined || rollout === undefined) {
+    const target = before === undefined ? null : absentTarget(before, epoch, signer, nowMs);
+    return { specs: [], targets: target ?? [], obsolete: obsoleteSpecs(kind, name, new Set(), published) };
+  }
+  const content = targetContent(rollout.spec, registered);
+  const bases = rollout.spec.base.map(({ generation }) => generation);
+  const needed = new Set([...generationsIn(content), ...bases, allowlist.spec.generation]);
+  return {
+    specs: specEntries(allowlist, needed, published, signer),
+    // Nothing was ever to be done about it.
+    targets:
+      rollout.spec.version.n === 0 ? [] : targetEntry(content, rollout.spec.version, before, signer, nowMs),
+    obsolete: obsoleteSpecs(kind, name, needed, published),
+  };
+}
+
+function specEntries(
+  allowlist: Allowlist,
+  needed: ReadonlySet<number>,
+  published: PublishedDocuments,
+  signer: SigningKey,
+): TableEntry[] {
+  const { name } = allowlist.metadata;
+  const newest = specBody(allowlist);
+  const entries: TableEntry[] = [];
+  for (const generation of needed) {
+    const before = published.spec('Allowlist', name, generation);
+    const body = generation === newest.generation ? newest : before?.body;
+    const isThere = before?.keyId === signer.id && isDeepStrictEqual(before.body, body);
+    if (body === undefined || isThere) continue;
+    entries.push({
+      key: specKey('Allowlist', name, generation),
+      value: Buffer.from(JSON.stringify(signBody(body, signer))),
+    });
+  }
+  return entries;
+}
+
+function obsoleteSpecs(
+  kind: IntentKind,
+  name: string,
+  needed: ReadonlySet<number>,
+  published: PublishedDocuments,
+): TableEntry[] {
+  return published
+    .generations(kind, name)
+    .slice(0, -SPECS_KEPT)
+    .filter((generation) => !needed.has(generation))
+    .map((generation) => ({ key: specKey(kind, name, generation), value: null }));
+}
+
+function absentTarget(
+  before: Published<TargetBody>,
+  epoch: number,
+  signer: SigningKey,
+  nowMs: number,
+): TableEntry[] {
+  const { kind, name, version, absent } = before.body;
+  const isDated = absent && version.epoch >= epoch;
+  const due = isDated ? version : { epoch: Math.max(epoch, version.epoch), n: version.n + 1 };
+  return targetEntry(absentContent(kind, name), due, before, signer, nowMs);
+}
+
+/** None when it is there, in a version as new, by the key that signs, and with time left. */
+function targetEntry(
+  content: TargetContent,
+  version: Version,
+  before: Published<TargetBody> | undefined,
+  signer: SigningKey,
+  nowMs: number,
+): TableEntry[] {
+  const isSaid =
+    before !== undefined &&
+    compareVersions(before.body.version, version) >= 0 &&
+    isDeepStrictEqual(contentOf(before.body), content);
+  const isLasting = before !== undefined && before.body.expiresAtMs - nowMs > ACCEPTED_FOR_MS / 2;
+  if (isSaid && isLasting && before.keyId === signer.id) return [];
+  const body: TargetBody = {
+    ...content,
+    version: isSaid ? before.body.version : version,
+    issuedAtMs: nowMs,
+    expiresAtMs: nowMs + ACCEPTED_FOR_MS,
+  };
+  const value = Buffer.from(JSON.stringify(signBody(body, signer)));
+  return [{ key: targetKey(content.kind, content.name), value }];
+}
+
+function contentOf({ version: _v, issuedAtMs: _i, expiresAtMs: _e, ...content }: TargetBody): TargetContent {
+  return content;
+}

@@ -1,0 +1,194 @@
+import { type Rollout, rolloutName } from '../../core/model/rollout.ts';
+import type { IntentKind, SpecBody, Version } from '../../core/model/signed.ts';
+import type { Keyring, SigningKey } from '../../core/policy/sign.ts';
+import type { Clock } from '../../core/ports/clock.ts';
+import type { Logger } from '../../core/ports/logger.ts';
+import type { TableEntry, TableView } from '../../core/ports/table.ts';
+import type { Authority } from '../authority.ts';
+import { stamp } from '../commands/outcome.ts';
+import type { Change, Registry } from '../registry.ts';
+import { coursesOf } from '../rollout/assigned.ts';
+import { issuing, keysEntries } from './issuing.ts';
+import { policyEntries, versionDue } from './policy-documents.ts';
+import { PublishedDocuments } from './published.ts';
+import { siteEntry } from './site-documents.ts';
+
+/** Sites that are signed for in one write; a signature takes some 50 µs, and others in this process wait for it. */
+const SITES_A_WRITE = 200;
+/** How often targets are looked at for those whose time runs out. */
+const LOOK_AGAIN_MS = 3_600_000;
+
+type PublisherOptions = {
+  authority: Authority;
+  registry: Registry;
+  keyring: Keyring;
+  /** Whether sites are ahead of this hub, so that nothing it says would be right. */
+  isHeld: () => boolean;
+  clock: Clock;
+  logger: Logger;
+};
+
+/**
+ * Keeps tables `specs` and `targets` what table `resources` says, which is decided first: whatever is cut off on the way is
+ * found again by comparing the two. A policy's specifications go out before the target that names them.
+ */
+export class Publisher {
+  readonly documents = new PublishedDocuments();
+  readonly #given: PublisherOptions;
+  readonly #policies = new Set<string>();
+  readonly #sites = new Set<string>();
+  #isIssuerDue = true;
+  #isLost = false;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #signer: SigningKey | null = null;
+  #epoch = 0;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(given: PublisherOptions) {
+    this.#given = given;
+  }
+
+  /** Whether the key that sites trust is missing, so that nothing can be signed. */
+  get isKeyLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Everything is compared with the next `settle`. */
+  load(view: TableView): void {
+    this.documents.load(view.entries());
+    this.#noteAll();
+  }
+
+  note(changes: readonly Change[]): void {
+    for (const change of changes) {
+      const { kind, name } =
+        'put' in change ? { kind: change.put.kind, name: change.put.metadata.name } : change.remove;
+      if (kind === 'Site') this.#sites.add(name);
+      else if (kind === 'Allowlist') this.#policies.add(name);
+      else if (kind === 'Rollout' && 'put' in change && change.put.kind === 'Rollout')
+        this.#policies.add(change.put.spec.policy.name);
+      else if (kind === 'VirtualSite') this.#noteUsersOf(name);
+      else if (kind === 'Issuer') this.#isIssuerDue = true;
+    }
+  }
+
+  #noteUsersOf(virtualSite: string): void {
+    for (const { spec } of this.#given.registry.allRollouts())
+      if (coursesOf(spec).some((course) => course.virtualSite === virtualSite))
+        this.#policies.add(spec.policy.name);
+  }
+
+  #noteAll(): void {
+    const { registry } = this.#given;
+    for (const name of registry.allowlists.keys()) this.#policies.add(name);
+    for (const { name } of this.documents.targets()) this.#policies.add(name);
+    for (const name of registry.sites.keys()) this.#sites.add(name);
+    for (const { site } of this.documents.sites()) this.#sites.add(site);
+  }
+
+  /** Resolves when the tables say what the registry said at the call, or control has lost them. */
+  settle(): Promise<void> {
+    this.#last = this.#last.then(() => this.#settle());
+    return this.#last;
+  }
+
+  async #settle(): Promise<void> {
+    if (this.#given.isHeld()) return;
+    const nowMs = this.#given.clock.nowMs();
+    if (nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS) this.#noteAll();
+    if (this.#isIssuerDue || nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS) {
+      if (!(await this.#issue(nowMs))) return;
+      this.#lookedAtMs = nowMs;
+    }
+    const signer = this.#signer;
+    if (signer === null) return;
+    for (const name of [...this.#policies]) {
+      this.#policies.delete(name);
+      if (await this.#publishPolicy('Allowlist', name, signer, nowMs)) continue;
+      this.#policies.add(name);
+      return;
+    }
+    await this.#publishSites(signer);
+  }
+
+  /** The issuer as the data directory has it, and the keyring for the sites. */
+  async #issue(nowMs: number): Promise<boolean> {
+    const { authority, registry, keyring, logger } = this.#given;
+    const issued = issuing(registry.issuer, keyring, nowMs);
+    const wasLost = this.#isLost;
+    this.#isLost = !issued.ok;
+    if (!issued.ok) {
+      this.#signer = null;
+      this.#isIssuerDue = true;
+      const remedy = 'restore policy.key of the data directory from a backup; sites trust no other key';
+      if (!wasLost) logger.error({ remedy }, 'policy.key.lost');
+      return false;
+    }
+    const { issuer, signer, keys } = issued;
+    if (issuer !== registry.issuer && (await authority.write([{ put: issuer }])) !== 'written') return false;
+    if (!(await this.#write('targets', keysEntries(issuer, keys, this.documents)))) return false;
+    const isNew = this.#signer?.id !== signer.id;
+    this.#signer = signer;
+    this.#isIssuerDue = false;
+    // Another key, or another epoch: everything is said anew.
+    if (isNew || registry.issuer?.spec.epoch !== this.#epoch) this.#noteAll();
+    this.#epoch = registry.issuer?.spec.epoch ?? 1;
+    return true;
+  }
+
+  async #publishPolicy(kind: IntentKind, name: string, signer: SigningKey, nowMs: number): Promise<boolean> {
+    const { authority, registry } = this.#given;
+    const made: { due: ReturnType<typeof policyEntries> | null } = { due: null };
+    // Worked out at one instant, so that no version ever has two contents.
+    const written = await authority.decide(() => {
+      const rollout = registry.rollout(rolloutName(kind, name));
+      const version = rollout === undefined ? null : versionDue(rollout, registry, this.documents);
+      const redated = rollout === undefined || version === null ? null : redate(rollout, version, nowMs);
+      const policy = { allowlist: registry.allowlist(name), rollout: redated ?? rollout };
+      made.due = policyEntries(kind, name, policy, registry, this.documents, signer, nowMs);
+      return redated === null ? [] : [{ put: redated }];
+    });
+    if (written !== 'written' || made.due === null) return false;
+    return (
+      (await this.#write('specs', made.due.specs)) &&
+      (await this.#write('targets', made.due.targets)) &&
+      (await this.#write('specs', made.due.obsolete))
+    );
+  }
+
+  async #publishSites(signer: SigningKey): Promise<void> {
+    const { registry } = this.#given;
+    while (this.#sites.size > 0) {
+      const names = [...this.#sites].slice(0, SITES_A_WRITE);
+      for (const name of names) this.#sites.delete(name);
+      const epoch = registry.issuer?.spec.epoch ?? 1;
+      const entries = names.flatMap(
+        (name) => siteEntry(name, registry.site(name), this.documents.site(name), epoch, signer) ?? [],
+      );
+      if (!(await this.#write('targets', entries))) {
+        for (const name of names) this.#sites.add(name);
+        return;
+      }
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #write(table: 'specs' | 'targets', entries: readonly TableEntry[]): Promise<boolean> {
+    if (entries.length === 0) return true;
+    const written = await this.#given.authority.publish(table, entries);
+    if (written === 'written') this.documents.apply(entries);
+    return written === 'written';
+  }
+
+  /** The content of a generation, as it was published. */
+  spec(kind: IntentKind, name: string, generation: number): SpecBody | null {
+    return this.documents.spec(kind, name, generation)?.body ?? null;
+  }
+}
+
+/** A target that changed for another reason than a step of its rollout, as a virtual site's selector, has a version for that. */
+function redate(rollout: Rollout, version: Version, nowMs: number): Rollout {
+  const by = { id: rollout.metadata.name, by: 'control', nowMs };
+  const metadata = stamp(rollout.metadata.name, by, rollout.metadata);
+  return { ...rollout, metadata, spec: { ...rollout.spec, version } };
+}
