@@ -48,6 +48,12 @@ const kinds = {
     const isHttp = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
     return isHttp ? text.replace(/\/+$/, '') : null;
   },
+  /** "127.0.0.1:5353", or "off". */
+  endpoint: (text: string) => (text === 'off' ? 'off' : kinds.listen(text)),
+  portRange(text: string): { from: number; to: number } | null {
+    const [from = 0, to = 0] = (/^(\d{1,5})-(\d{1,5})$/.exec(text)?.slice(1) ?? []).map(Number);
+    return from > 1023 && from <= to && to <= 65_535 ? { from, to } : null;
+  },
   siteId: (text: string) => (new RegExp(SITE_ID_PATTERN).test(text) ? text : null),
   level: (text: string) => (['debug', 'info', 'warn', 'error', 'silent'].includes(text) ? text : null),
 };
@@ -64,6 +70,8 @@ const FORMS: Record<Kind, string> = {
   list: 'items with commas between them',
   labels: 'labels as env=test,region=tokyo',
   listen: 'host:port, as 127.0.0.1:7117 or [::]:7117',
+  endpoint: 'host:port, as 127.0.0.1:5353, or off',
+  portRange: 'a range of ports above 1023, as 65400-65499',
   httpUrl: 'an address as https://hub.example:7117',
   siteId: 'lower case letters, digits and hyphens, at most 63',
   level: 'debug, info, warn, error or silent',
@@ -152,6 +160,22 @@ const SETTINGS = {
     default: '900ms',
     about: 'How long an attempt on a link may take before it counts as lost.',
   },
+  confirmWindow: {
+    kind: 'duration',
+    default: '60s',
+    about: 'How long a changed policy may take to prove that it leaves the way to the hub open.',
+  },
+  dnsForwarder: {
+    kind: 'endpoint',
+    default: 'off',
+    about:
+      "Where the collector answers DNS questions of this machine, so that a name's addresses are let through first.",
+  },
+  probePorts: {
+    kind: 'portRange',
+    default: '65400-65499',
+    about: 'Source ports of the connections that a site tries under a workload to prove its policy.',
+  },
   adminToken: {
     kind: 'text',
     default: '',
@@ -190,6 +214,27 @@ const FileOnly = Type.Object({
       { additionalProperties: false },
     ),
     { maxItems: 63 },
+  ),
+  enforcement: Type.Object(
+    {
+      /** Only the site's owner turns it on; no hub can. */
+      enabled: Type.Boolean(),
+      workloads: Type.Array(
+        Type.Object(
+          {
+            name: Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' }),
+            labels: Labels,
+            /** Whose processes it is made of: a user's name or number. */
+            user: Type.Optional(Type.Union([Type.String({ minLength: 1 }), Type.Integer({ minimum: 0 })])),
+            /** Or the interface behind which it is. */
+            interface: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9_.@-]{1,15}$' })),
+          },
+          { additionalProperties: false },
+        ),
+        { maxItems: 64 },
+      ),
+    },
+    { additionalProperties: false },
   ),
 });
 export type Config = Settings & Static<typeof FileOnly>;
@@ -237,7 +282,10 @@ export function describeSettings(): {
 export function loadConfig(flags: Partial<Record<SettingName, string>>, file?: string): LoadedConfig {
   const fromFile = file === undefined ? {} : readFile(file);
   const sources: LoadedConfig['sources'] = [];
-  const values: Record<string, unknown> = { links: readLinks(fromFile.links, file) };
+  const values: Record<string, unknown> = {
+    links: readLinks(fromFile.links, file),
+    enforcement: readEnforcement(fromFile.enforcement, file),
+  };
   for (const key of settingNames()) {
     const { value, source } = pick(key, flags, fromFile);
     const where = {
@@ -302,7 +350,7 @@ function readFile(file: string): Record<string, unknown> {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${file}: settings as "key: value" lines are expected`);
-  const known = new Set<string>([...settingNames(), 'links']);
+  const known = new Set<string>([...settingNames(), 'links', 'enforcement']);
   const unknown = Object.keys(value).find((key) => !known.has(key));
   if (unknown !== undefined)
     throw new ConfigError(`${file}: "${unknown}" is not a setting; \`plumbline config\` lists them`);
@@ -317,7 +365,7 @@ function readLinks(value: unknown, file: string | undefined): Config['links'] {
       `${file}: ${error.instancePath.slice(1)} ${error.message}; a link is {name: api, url: "https://host:port", budgetMs: 200}`,
     );
   if (!linksValidator.Check({ links })) throw new Error('unreachable: errors were looked for');
-  const parsed: Static<typeof FileOnly> = linksValidator.Parse({ links });
+  const parsed: Pick<Static<typeof FileOnly>, 'links'> = linksValidator.Parse({ links });
   const names = parsed.links.map((link) => link.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i || name === 'hub');
   if (twice !== undefined)
@@ -326,7 +374,31 @@ function readLinks(value: unknown, file: string | undefined): Config['links'] {
     );
   return parsed.links;
 }
-const linksValidator = Compile(FileOnly);
+const linksValidator = Compile(Type.Pick(FileOnly, ['links']));
+
+function readEnforcement(value: unknown, file: string | undefined): Config['enforcement'] {
+  const enforcement = { enabled: false, workloads: [], ...(typeof value === 'object' ? value : { value }) };
+  const example =
+    'as in enforcement: {enabled: true, workloads: [{name: checkout, labels: {app: checkout}, user: checkout}]}';
+  const refuse = (at: string, why: string) =>
+    new ConfigError(`${file}: enforcement${at}: ${why}; ${example}`);
+  if (value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value)))
+    throw refuse('', 'it has keys "enabled" and "workloads"');
+  const candidate: unknown = { enforcement };
+  if (!enforcementValidator.Check(candidate)) {
+    const [error] = enforcementValidator.Errors(candidate);
+    throw refuse(error?.instancePath.replace('/enforcement', '') ?? '', error?.message ?? 'not valid');
+  }
+  const { workloads } = candidate.enforcement;
+  for (const [i, { name, user, interface: link }] of workloads.entries()) {
+    if ((user === undefined) === (link === undefined))
+      throw refuse(`/workloads/${i}`, `workload ${name} needs either "user" or "interface"`);
+    if (workloads.findIndex((one) => one.name === name) !== i)
+      throw refuse(`/workloads/${i}/name`, `the name ${name} is taken`);
+  }
+  return candidate.enforcement;
+}
+const enforcementValidator = Compile(Type.Pick(FileOnly, ['enforcement']));
 
 function emptyOf(kind: Kind): unknown {
   if (kind === 'list') return [];

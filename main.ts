@@ -27,6 +27,9 @@ const SITE_FLAGS: SettingName[] = [
   'spoolMaxSize',
   'spoolMaxAge',
   'linkTimeout',
+  'confirmWindow',
+  'dnsForwarder',
+  'probePorts',
   'logLevel',
 ];
 
@@ -43,6 +46,18 @@ const ROLES: readonly Role[] = [
     about: 'run the collector of this machine; joins with PLUMBLINE_JOIN=TOKEN the first time',
     flags: SITE_FLAGS,
     run: async (loaded) => (await import('./main/collect.ts')).collector(loaded),
+  },
+  {
+    name: 'disarm',
+    about: 'at a site: let go of every policy at once, without the hub, until `plumbline arm`',
+    flags: ['dataDir', 'logLevel'],
+    run: async (loaded) => (await import('./main/arming.ts')).disarm(loaded),
+  },
+  {
+    name: 'arm',
+    about: 'at a site: obey its policies again after `plumbline disarm`',
+    flags: ['dataDir', 'logLevel'],
+    run: async (loaded) => (await import('./main/arming.ts')).arm(loaded),
   },
   {
     name: 'config',

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { join as joinPath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -18,7 +17,9 @@ import type { Spool } from '../core/ports/spool.ts';
 import { sha256 } from '../core/seal.ts';
 import { ensureDataDir } from './data-dir.ts';
 import type { LocalHub } from './local-hub.ts';
+import { composeAgent } from './policy-agent.ts';
 import { SiteError } from './site-error.ts';
+import { spoolIn } from './site-files.ts';
 
 /** What a site keeps of having joined. `joinedWith` is the hash of the token, so that another token joins anew. */
 const Identity = Type.Object({
@@ -46,7 +47,7 @@ export async function startSite(
 ): Promise<RunningSite> {
   const clock = systemClock;
   ensureDataDir(config.dataDir);
-  const path = joinPath(config.dataDir, 'site', 'spool.sqlite');
+  const path = spoolIn(config.dataDir);
   const spool = openSpool({ path, maxBytes: config.spoolMaxSize, maxAgeMs: config.spoolMaxAge, logger });
   await spool.start();
   try {
@@ -55,6 +56,15 @@ export async function startSite(
     const key = Buffer.from(identity.key, 'base64url');
     const { url, ca, site } = identity;
     const uplink = createGatewayUplink({ url, site, key, ca, instance, clock, logger });
+    const agent = composeAgent({
+      config,
+      site,
+      url,
+      link: uplink,
+      spool,
+      clock: { nowMs: () => clock.nowMs() + (uplink.offsetMs() ?? 0), monoMs: clock.monoMs },
+      logger,
+    });
     const links = createLinksProbe({
       links: config.links,
       hub: { url, ...(ca !== null && { ca }) },
@@ -70,18 +80,21 @@ export async function startSite(
       key,
       version,
       intervalMs: config.interval,
-      probes: [createHostProbe({ clock }), links],
+      probes: [createHostProbe({ clock }), links, agent.probe],
       spool,
       uplink,
       proposed: config.labels,
       clock,
       logger,
     });
+    // Before anything else: what was confirmed is in force again, whether or not there is a hub.
+    await agent.start();
     await collector.start();
     return {
       site,
       async stop() {
         await collector.stop();
+        await agent.stop();
         await spool.stop();
       },
     };

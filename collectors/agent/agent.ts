@@ -2,7 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '../../core/model/signed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Connections } from '../../core/ports/connections.ts';
-import type { EnforcedPolicy, Enforcer, Workload } from '../../core/ports/enforcer.ts';
+import {
+  type EnforcedPolicy,
+  type Enforcer,
+  EnforcerError,
+  type Workload,
+} from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { NameResolver } from '../../core/ports/name-resolver.ts';
 import type { Documents, PolicyLink } from '../../core/ports/policy-link.ts';
@@ -70,6 +75,7 @@ export type Agent = {
 };
 
 const ENDPOINTS_EVERY_MS = 60_000;
+const ENDPOINTS_WITHIN_MS = 3000;
 /** Envelopes that wait for room on the disk. */
 const MAX_WAITING = 256;
 
@@ -179,6 +185,7 @@ class PolicyAgent implements Agent {
       logger,
       confirmWindowMs,
       random,
+      refreshEndpoints: () => this.#refreshEndpoints(dataplane),
       beforeChange: () => this.#watching.save(true),
       afterChange: () => this.#watching.beginAnew(),
     });
@@ -300,28 +307,38 @@ class PolicyAgent implements Agent {
     await this.#followMarker();
     if (this.#waiting.length > 0) this.#hear({ envelopes: [], whole: false });
     if (this.#dataplane === null || this.#enforcement === null || this.#isDisarmed) return;
-    void this.#refreshEndpoints(this.#dataplane);
+    const isDue = this.#options.clock.monoMs() - this.#endpointsAtMonoMs >= ENDPOINTS_EVERY_MS;
+    if (isDue) void this.#refreshEndpoints(this.#dataplane);
     void this.#reconcile();
     await this.#watching.look(this.#dataplane);
     void this.#watching.lookCloser(this.#dataplane).catch((error: unknown) => this.#fail(error));
   }
 
+  /** Those known stay exempt while they can't be looked up. */
   async #refreshEndpoints(dataplane: Dataplane): Promise<void> {
-    const { clock, endpoints, logger, site } = this.#options;
-    if (clock.monoMs() - this.#endpointsAtMonoMs < ENDPOINTS_EVERY_MS) return;
+    const { clock, logger, site } = this.#options;
     this.#endpointsAtMonoMs = clock.monoMs();
+    const found = await this.#lookUpEndpoints();
+    if (found === null || JSON.stringify(found) === JSON.stringify(this.#remembered.state.endpoints)) return;
     try {
-      const found = (await endpoints()).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
-      if (JSON.stringify(found) === JSON.stringify(this.#remembered.state.endpoints)) return;
-      this.#guarded(() => this.#remembered.update((state) => ({ ...state, endpoints: found })));
       await dataplane.repair(found);
+      this.#guarded(() => this.#remembered.update((state) => ({ ...state, endpoints: found })));
     } catch (error) {
-      // Those known are still exempt.
-      logger.warn(
-        { site, why: error instanceof Error ? error.message : String(error) },
-        'policy.endpoints-unknown',
-      );
+      if (!(error instanceof EnforcerError)) this.#fail(error);
+      else logger.warn({ site, why: error.detail }, 'policy.endpoints-not-applied');
     }
+  }
+
+  async #lookUpEndpoints(): Promise<Endpoint[] | null> {
+    const { endpoints, logger, site } = this.#options;
+    const patience = new AbortController();
+    const late = delay(ENDPOINTS_WITHIN_MS, null, { signal: patience.signal }).catch(() => null);
+    const asked = endpoints().catch((error: unknown) => {
+      logger.warn({ site, why: String(error) }, 'policy.endpoints-unknown');
+      return null;
+    });
+    const found = await Promise.race([asked, late]).finally(() => patience.abort());
+    return found?.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) ?? null;
   }
 
   /** Runs a change of the memory; false when the disk is full and it did not happen. */

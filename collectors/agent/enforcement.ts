@@ -19,6 +19,8 @@ export type EnforcementOptions = {
   clock: Clock;
   logger: Logger;
   confirmWindowMs: number;
+  /** Looks up anew what is exempt, as far as that can be had soon. */
+  refreshEndpoints(): Promise<void>;
   /** What must be on disk before anything changes, and what is due once it has. */
   beforeChange(): void;
   afterChange(): void;
@@ -173,7 +175,7 @@ export class Enforcement {
   /** True when another step may follow. */
   async #try(next: readonly Chosen[], link: PolicyLink): Promise<boolean> {
     const { remembered, dataplane, evidence, logger, clock, world } = this.#options;
-    await dataplane.prepare(next);
+    await Promise.all([this.#options.refreshEndpoints(), dataplane.prepare(next)]);
     if (this.#isShut) throw new Interrupted();
     this.#options.beforeChange();
     const revision = remembered.state.revision + 1;

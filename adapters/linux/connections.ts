@@ -1,0 +1,93 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { canonicalAddress } from '../../core/policy/destination.ts';
+import type { Connection, Connections } from '../../core/ports/connections.ts';
+
+const ESTABLISHED = '01';
+const LISTEN = '0A';
+const MAX_LISTED = 4096;
+const PATIENCE_MS = 3000;
+
+/**
+ * TCP connections of a user by the kernel's own list (https://docs.kernel.org/networking/proc_net_tcp.html), cut with
+ * `ss --kill` where the kernel can (CONFIG_INET_DIAG_DESTROY).
+ */
+export function createConnections(procRoot = '/proc'): Connections {
+  async function all(): Promise<Line[]> {
+    const files = ['tcp', 'tcp6'].map((name) => readFile(`${procRoot}/net/${name}`, 'utf8').catch(() => ''));
+    return (await Promise.all(files)).flatMap((text) => text.split('\n').slice(1).flatMap(readLine));
+  }
+
+  const connections: Connections = {
+    async list({ binding }) {
+      if (binding.kind !== 'user') return [];
+      const lines = await all();
+      const listening = new Set(lines.filter(({ state }) => state === LISTEN).map(({ local }) => local.port));
+      return lines
+        .filter(({ state, uid }) => state === ESTABLISHED && uid === binding.uid)
+        .slice(0, MAX_LISTED)
+        .map(({ local, remote }): Connection => {
+          // The kernel does not say who began; a port on which somebody listens here is where one came in.
+          const direction = listening.has(local.port) ? 'ingress' : 'egress';
+          const ends = { localAddress: local.address, remoteAddress: remote.address };
+          return { direction, protocol: 'TCP', ...ends, localPort: local.port, remotePort: remote.port };
+        });
+    },
+    async cut(connection) {
+      const { localAddress, localPort, remoteAddress, remotePort } = connection;
+      const ends = [
+        'src',
+        localAddress,
+        'sport',
+        '=',
+        `:${localPort}`,
+        'dst',
+        remoteAddress,
+        'dport',
+        '=',
+        `:${remotePort}`,
+      ];
+      await new Promise<void>((resolve) => {
+        execFile('ss', ['--kill', '--no-header', ...ends], { timeout: PATIENCE_MS }, () => resolve());
+      });
+      // It says nothing of whether the kernel did it.
+      return !(await all()).some(
+        ({ state, local, remote }) =>
+          state === ESTABLISHED &&
+          local.port === localPort &&
+          local.address === localAddress &&
+          remote.port === remotePort &&
+          remote.address === remoteAddress,
+      );
+    },
+  };
+  return connections;
+}
+
+type End = { address: string; port: number };
+type Line = { local: End; remote: End; state: string; uid: number };
+
+function readLine(text: string): Line[] {
+  const [, local, remote, state, , , , uid] = text.trim().split(/\s+/);
+  const ends = [local, remote].map(readEnd);
+  const [from, to] = ends;
+  if (from === undefined || from === null || to === undefined || to === null || state === undefined)
+    return [];
+  return [{ local: from, remote: to, state, uid: Number(uid) }];
+}
+
+/** Addresses are words of 32 bits in this machine's byte order, which is little-endian wherever Node runs. */
+function readEnd(text: string | undefined): End | null {
+  const match = /^([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4})$/.exec(text ?? '');
+  if (match?.[1] === undefined || match[2] === undefined) return null;
+  const bytes = Buffer.from(match[1], 'hex');
+  bytes.swap32();
+  const isMapped = bytes.length === 16 && bytes.readUIntBE(6, 6) === 0xffff && bytes.readUIntBE(0, 6) === 0;
+  const four = bytes.length === 4 ? bytes : isMapped ? bytes.subarray(12) : null;
+  const written =
+    four === null
+      ? Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(2 * i).toString(16)).join(':')
+      : [...four].join('.');
+  const address = canonicalAddress(written)?.address;
+  return address === undefined ? null : { address, port: Number.parseInt(match[2], 16) };
+}
