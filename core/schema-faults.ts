@@ -180,10 +180,12 @@ function limit(schema: TSchema, name: string, otherwise = Number.POSITIVE_INFINI
 
 /** Only plain values go in quotes: a mapping may have a field `toString`, which makes it no text at all. */
 function quoted(schema: TSchema, value: unknown): string {
-  const pattern = option(schema, 'pattern');
-  if (typeof pattern === 'string' && !new RegExp(pattern).test(String(value))) return form(pattern);
   const isPlain = typeof value === 'number' || typeof value === 'boolean';
-  return isPlain ? `put it in quotes: "${value}"` : 'write text';
+  if (!isPlain) return 'write text';
+  const pattern = option(schema, 'pattern');
+  const isOther = typeof pattern === 'string' && !new RegExp(pattern).test(String(value));
+  return isOther ? form(pattern) : `put it in quotes: "${value}"`;
+}"` : 'write text';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
