@@ -185,7 +185,6 @@ function quoted(schema: TSchema, value: unknown): string {
   const pattern = option(schema, 'pattern');
   const isOther = typeof pattern === 'string' && !new RegExp(pattern).test(String(value));
   return isOther ? form(pattern) : `put it in quotes: "${value}"`;
-}"` : 'write text';
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
