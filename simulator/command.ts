@@ -1,12 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { decodeJoinToken, type JoinToken } from '../core/join-token.ts';
 import type { Labels } from '../core/model/site.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
+import type { PolicyLink } from '../core/ports/policy-link.ts';
 import type { Uplink } from '../core/ports/uplink.ts';
 import type { FleetStats, JoinedSite } from './fleet.ts';
 import { type Incident, readIncidents } from './incidents.ts';
 import { type HubAddress, type Invitations, openInvitations } from './invitations.ts';
+import type { AgentFactory } from './policy/site-policy.ts';
+import { ordinaryTraffic, readTraffic, type Traffic } from './policy/traffic.ts';
 import { type Registered, runSimulation } from './run.ts';
 
 type SimulatedSite = JoinedSite & { ca: string | null; url: string; instance: string };
@@ -28,7 +32,9 @@ export type SimulateDeps = {
     instance: string;
     clock: Clock;
     logger: Logger;
-  }) => Uplink;
+  }) => Uplink & PolicyLink;
+  /** The policy agent that hosts run, before a dataplane that is not there. */
+  createAgent: AgentFactory;
   clock: Clock;
   logger: Logger;
   version: string;
@@ -45,6 +51,8 @@ type Options = {
   seed: number;
   interval: number;
   incidents: readonly Incident[];
+  workload?: string;
+  traffic?: Traffic;
   for?: number;
 };
 
@@ -67,6 +75,16 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
         .argParser(readWhich)
         .default(readWhich('some'), 'some'),
     )
+    .option(
+      '--workload <name>',
+      'a workload at every site, labelled app=NAME, with ordinary traffic',
+      readName,
+    )
+    .addOption(
+      new Option('--traffic <file>', 'YAML with the workloads and what they connect to')
+        .argParser(readTrafficFile)
+        .conflicts('workload'),
+    )
     .option('--for <duration>', 'how long; until Ctrl-C if not given', readDuration)
     .action(async (options: Options, command: Command) => {
       await simulate(options, deps.findHub(command.optsWithGlobals()), deps);
@@ -86,6 +104,8 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
       seed: options.seed,
       intervalMs: options.interval,
       incidents: options.incidents,
+      traffic: options.traffic ?? (options.workload === undefined ? [] : ordinaryTraffic(options.workload)),
+      createAgent: deps.createAgent,
       forMs: options.for ?? null,
       register: (site, labels) => register(site, labels, `${runId}-${site}`.slice(0, 64), invitations, deps),
       connect: (site: SimulatedSite) => deps.createGatewayUplink({ ...site, clock, logger }),
@@ -126,7 +146,7 @@ async function register(
   const joined = await deps.join({ token: decoded.token, instance });
   if (!joined.ok) return joined;
   const { key, ca, url } = joined;
-  return { ok: true, joined: { site, key: Buffer.from(key, 'base64url'), ca, url, instance } };
+  return { ok: true, joined: { site, labels, key: Buffer.from(key, 'base64url'), ca, url, instance } };
 }
 
 function describe(stats: FleetStats): string {
@@ -155,4 +175,24 @@ function readWhich(text: string): readonly Incident[] {
   const read = readIncidents(text);
   if (!read.ok) throw new InvalidArgumentError(`"${text}": ${read.reason}.`);
   return read.incidents;
+}
+
+function readName(text: string): string {
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text))
+    throw new InvalidArgumentError('It has 1 to 63 small letters, digits and hyphens, as checkout.');
+  return text;
+}
+
+function readTrafficFile(path: string): Traffic {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InvalidArgumentError(
+      `It can't be read: ${error instanceof Error ? error.message : String(error)}.`,
+    );
+  }
+  const read = readTraffic(text);
+  if (!read.ok) throw new InvalidArgumentError(`${path}: ${read.reason}.`);
+  return read.traffic;
 }

@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Labels } from '../core/model/site.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
+import type { PolicyLink } from '../core/ports/policy-link.ts';
 import type { Uplink } from '../core/ports/uplink.ts';
 import { keyFrom } from '../core/seal.ts';
 import { createBehaviour } from './behaviour.ts';
 import { type Incident, troubleOf } from './incidents.ts';
+import { type AgentFactory, SitePolicy } from './policy/site-policy.ts';
+import type { Traffic } from './policy/traffic.ts';
 import { hashOf } from './prng.ts';
 import { SimulatedSite } from './simulated-site.ts';
 
@@ -15,7 +19,7 @@ const TURNS_AN_INTERVAL = 100;
 const FAREWELL_MS = 5_000;
 
 /** A site as the hub knows it, with the key that joining gave; `connect` may need more of it. */
-export type JoinedSite = { site: string; key: Buffer };
+export type JoinedSite = { site: string; key: Buffer; labels: Labels };
 
 export type FleetStats = {
   /** Reports made. `sent = acked + held + dropped` once nothing is under way. */
@@ -35,7 +39,11 @@ export type FleetOptions<S extends JoinedSite> = {
   seed: number;
   intervalMs: number;
   incidents: readonly Incident[];
-  connect: (site: S) => Uplink;
+  connect: (site: S) => Uplink & PolicyLink;
+  /** Makes the policy agent of a site; null for sites without one. */
+  createAgent: AgentFactory | null;
+  /** What the workloads of the sites connect to. */
+  traffic: Traffic;
   clock: Clock;
   logger: Logger;
   version: string;
@@ -88,7 +96,7 @@ export function createFleet<S extends JoinedSite>(options: FleetOptions<S>): Fle
 
 type Turning = Pick<
   FleetOptions<JoinedSite>,
-  'seed' | 'intervalMs' | 'incidents' | 'clock' | 'logger' | 'version'
+  'seed' | 'intervalMs' | 'incidents' | 'createAgent' | 'traffic' | 'clock' | 'logger' | 'version'
 >;
 
 /** Whose turn it is: the nth turn is that of site n modulo their number, due at n interval / number. */
@@ -140,11 +148,13 @@ class Turns {
 }
 
 function createSite(
-  { site, key }: JoinedSite,
-  uplink: Uplink,
-  { seed, clock, intervalMs, version }: Turning,
+  { site, key, labels }: JoinedSite,
+  uplink: Uplink & PolicyLink,
+  { seed, clock, intervalMs, version, createAgent, traffic, logger }: Turning,
   startedAtMs: number,
 ): SimulatedSite {
+  const corrected = { monoMs: () => clock.monoMs(), nowMs: () => clock.nowMs() + (uplink.offsetMs() ?? 0) };
+  const policed = { site, seed, labels, traffic, link: uplink, clock: corrected, logger, intervalMs };
   const counter = String(Math.floor(startedAtMs / 60_000)).padStart(8, '0');
   const random = hashOf(`${seed}/${site}/${startedAtMs}`).toString(16).padStart(8, '0');
   return new SimulatedSite({
@@ -153,6 +163,7 @@ function createSite(
     boot: `${counter}-${random}`,
     behaviour: createBehaviour(seed, site, startedAtMs),
     uplink,
+    policy: createAgent === null ? null : new SitePolicy({ ...policed, createAgent }),
     clock,
     intervalMs,
     version,

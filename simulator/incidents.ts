@@ -2,7 +2,22 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { hashOf } from './prng.ts';
 
-const INCIDENT_KINDS = ['link', 'memory', 'silence', 'clock'] as const;
+/**
+ * Those of policies: `no-traffic` has the workloads connect nowhere, `drift` has somebody change a rule, `refuses` has the
+ * dataplane take no change, `unconfirmed` lets no new connection to the hub through, `disarmed` has the owner let go.
+ */
+const INCIDENT_KINDS = [
+  'link',
+  'memory',
+  'silence',
+  'clock',
+  'late-reports',
+  'no-traffic',
+  'drift',
+  'refuses',
+  'unconfirmed',
+  'disarmed',
+] as const;
 
 /** Something that goes wrong at a share of the sites, `atS` after the start for `forS`, again and again when `everyS` is given. */
 export const Incident = Type.Object(

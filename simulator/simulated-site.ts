@@ -7,6 +7,7 @@ import { seal } from '../core/seal.ts';
 import type { Behaviour } from './behaviour.ts';
 import { type Held, HeldReports } from './held-reports.ts';
 import type { Trouble } from './incidents.ts';
+import type { PolicyReading, SitePolicy } from './policy/site-policy.ts';
 
 /** An hour of reports at 10 s; beyond it the oldest are dropped and said to be. */
 const MOST_HELD = 360;
@@ -22,6 +23,8 @@ type SiteOptions = {
   boot: string;
   behaviour: Behaviour;
   uplink: Uplink;
+  /** Null where the site has no policy agent. */
+  policy: SitePolicy | null;
   clock: Clock;
   intervalMs: number;
   version: string;
@@ -33,6 +36,10 @@ export class SimulatedSite {
   readonly #held: HeldReports;
   readonly #sending = new Set<Promise<void>>();
   readonly #bootMonoMs: number;
+  /** Made, and sent an interval later on purpose. */
+  #late: Held | null = null;
+  /** Readings under way, one after the other. */
+  #reading: Promise<void> = Promise.resolve();
   #seq = 0;
   /** One bit a tick of the last 30: whether it made no report. */
   #missed = 0;
@@ -61,8 +68,9 @@ export class SimulatedSite {
     return this.#given.uplink.ready;
   }
 
-  start(): Promise<void> {
-    return this.#given.uplink.start();
+  async start(): Promise<void> {
+    await this.#given.policy?.start();
+    await this.#given.uplink.start();
   }
 
   /** Ticks went by without a report, because this process was held up. */
@@ -72,18 +80,34 @@ export class SimulatedSite {
 
   tick(trouble: Trouble): void {
     this.#missed = (this.#missed << 1) & 0x3fff_ffff;
+    const { policy } = this.#given;
+    if (policy === null) this.#tell(trouble, null);
+    else {
+      const reading = policy.read(trouble);
+      this.#reading = this.#reading.then(async () => this.#tell(trouble, await reading));
+    }
+  }
+
+  #tell(trouble: Trouble, reading: PolicyReading | null): void {
     this.#held.makeRoom();
-    const report = this.#report(trouble);
+    const report = this.#report(trouble, reading);
     const sealed = seal(this.#given.key, Buffer.from(JSON.stringify(report)));
     const held = { seq: report.seq, sealed, declared: this.#held.dropped(), inFlight: false };
     this.#held.put(held);
     // A silent site is one whose way to the hub is cut: it goes on collecting, and catches up afterwards.
+    const late = this.#late;
+    this.#late = null;
     if (trouble.silence !== undefined || !this.#given.uplink.ready) return;
+    if (late !== null) this.#send('live', [late]);
+    if (trouble['late-reports'] !== undefined) {
+      this.#late = held;
+      return;
+    }
     this.#send('live', [held]);
     this.#sendHeld();
   }
 
-  #report(trouble: Trouble): Report {
+  #report(trouble: Trouble, reading: PolicyReading | null): Report {
     const { site, boot, behaviour, uplink, clock, intervalMs, version } = this.#given;
     const seq = ++this.#seq;
     const nowMs = clock.nowMs();
@@ -110,9 +134,11 @@ export class SimulatedSite {
       probes: [
         { name: 'host', ok: true, lost: 0 },
         { name: 'links', ok: true, lost: 0 },
+        ...(reading === null ? [] : [reading.status]),
       ],
       host,
       links,
+      ...(reading?.policy !== undefined && { policy: reading.policy }),
     };
   }
 
@@ -150,10 +176,12 @@ export class SimulatedSite {
 
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
+    await this.#reading;
     await Promise.all(this.#sending);
   }
 
-  stop(): Promise<void> {
-    return this.#given.uplink.stop();
+  async stop(): Promise<void> {
+    await this.#given.policy?.stop();
+    await this.#given.uplink.stop();
   }
 }

@@ -2,9 +2,10 @@ import { Compile } from 'typebox/compile';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Lane } from '../../core/channel.ts';
 import { Report } from '../../core/model/report.ts';
+import type { PolicyLink } from '../../core/ports/policy-link.ts';
 import type { SendOutcome, Uplink } from '../../core/ports/uplink.ts';
 import { keyFrom, sealIsValid, splitSealed } from '../../core/seal.ts';
-import { createFleet, type Fleet, type FleetOptions } from '../../simulator/fleet.ts';
+import { createFleet, type Fleet, type FleetOptions, type JoinedSite } from '../../simulator/fleet.ts';
 import { type RunOptions, runSimulation } from '../../simulator/run.ts';
 
 const NOON = Date.UTC(2026, 0, 15, 12);
@@ -20,7 +21,7 @@ function stand() {
   const stopped = new Set<string>();
   const turns = new Set<() => void>();
   const clock = { nowMs: () => NOON + ms, monoMs: () => ms };
-  function connect({ site }: { site: string }): Uplink {
+  function connect({ site }: { site: string }): Uplink & PolicyLink {
     let started = false;
     return {
       async start() {
@@ -42,6 +43,8 @@ function stand() {
         return started && !away.has(site);
       },
       onReady() {},
+      listen() {},
+      confirm: async () => ({ ok: true }),
       offsetMs: () => 25,
       backfillPerS: () => 20,
       trouble: () => null,
@@ -77,11 +80,13 @@ afterEach(async () => {
 });
 
 type Stand = ReturnType<typeof stand>;
-type Options = FleetOptions<{ site: string; key: Buffer }>;
+type Options = FleetOptions<JoinedSite>;
 
 async function startFleet({ clock, connect, every }: Stand, count: number, part: Partial<Options> = {}) {
   const fleet = createFleet({
-    sites: Array.from({ length: count }, (_, i) => ({ site: `s-${i}`, key: KEY })),
+    sites: Array.from({ length: count }, (_, i) => ({ site: `s-${i}`, key: KEY, labels: {} })),
+    createAgent: null,
+    traffic: [],
     seed: 42,
     intervalMs: 1_000,
     incidents: [],
@@ -258,8 +263,10 @@ describe('incidents', () => {
 });
 
 describe('a simulation', () => {
-  function run(hub: Stand, part: Partial<RunOptions<{ site: string; key: Buffer }>>) {
+  function run(hub: Stand, part: Partial<RunOptions<JoinedSite>>) {
     return runSimulation({
+      createAgent: null,
+      traffic: [],
       sites: 70,
       seed: 3,
       intervalMs: 1_000,
@@ -271,7 +278,7 @@ describe('a simulation', () => {
       forMs: null,
       signal: new AbortController().signal,
       onProgress() {},
-      register: async (site) => ({ ok: true, joined: { site, key: KEY } }),
+      register: async (site, labels) => ({ ok: true, joined: { site, key: KEY, labels } }),
       ...part,
     });
   }
@@ -289,7 +296,7 @@ describe('a simulation', () => {
         most = Math.max(most, ++atOnce);
         await new Promise((resolve) => setTimeout(resolve, 1));
         atOnce--;
-        return { ok: true, joined: { site, key: KEY } };
+        return { ok: true, joined: { site, key: KEY, labels: given } };
       },
       onProgress: (progress) => {
         if ('registered' in progress && progress.registered === 70) setTimeout(() => ending.abort(), 20);
