@@ -14,9 +14,9 @@ import type { BenchOptions, BenchResult } from './result.ts';
 
 const SITES = 10;
 const INTERVAL = '10s';
-/** Compilers, first merges and the page cache settle in this. */
-const WARM_UP_MS = 45_000;
-const FOR_MS = 90_000;
+/** Compilers, first merges and the page cache settle in this, and the first merged parts are deleted after two minutes. */
+const WARM_UP_MS = 180_000;
+const FOR_MS = 120_000;
 
 export async function run({ forMs = FOR_MS }: BenchOptions): Promise<BenchResult> {
   const quiet = new Hub({ env: { PLUMBLINE_LOG_LEVEL: 'warn' } });
