@@ -25,10 +25,10 @@ export type Accepted =
   /** `spec` is to be kept before the state is; `heard` is the target's key, also when it brought nothing new. */
   { ok: true; state: AgentState; spec?: SpecBody; heard?: string } | ({ ok: false } & Refusal);
 
-/** In the order in which they have to be believed: keys, labels, specifications, targets. */
+/** In the order in which they have to be believed; a specification that no target names would not be kept. */
 export function inOrder(envelopes: readonly Envelope[]): Envelope[] {
   const rank = (envelope: Envelope) =>
-    ['keys', 'site', 'spec', 'target'].indexOf(unverified(envelope)?.type ?? '');
+    ['keys', 'site', 'target', 'spec'].indexOf(unverified(envelope)?.type ?? '');
   return envelopes.toSorted((a, b) => rank(a) - rank(b));
 }
 
