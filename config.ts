@@ -377,7 +377,11 @@ function readLinks(value: unknown, file: string | undefined): Config['links'] {
 const linksValidator = Compile(Type.Pick(FileOnly, ['links']));
 
 function readEnforcement(value: unknown, file: string | undefined): Config['enforcement'] {
-  const enforcement = { enabled: false, workloads: [], ...(typeof value === 'object' ? value : { value }) };
+  const enforcement = {
+    enabled: false,
+    workloads: [],
+    ...(typeof value === 'object' ? value : value !== undefined && { value }),
+  };
   const example =
     'as in enforcement: {enabled: true, workloads: [{name: checkout, labels: {app: checkout}, user: checkout}]}';
   const refuse = (at: string, why: string) =>
