@@ -9,6 +9,7 @@ import { type Meanings, meanings, ruleText } from './words.ts';
 export type Known = ReadonlyMap<string, ReadonlyMap<string, 'sure' | 'fading'>>;
 
 const MOST = 32;
+const MOST_SPELLINGS = 1000;
 
 /**
  * How what was listed differs from the model, in words; empty when it does not. Every field of every object counts but what
@@ -62,34 +63,54 @@ function setDifferences({ sets }: Model, listed: Listing, known: Known): string[
 
 /** Where two rows of rules differ, after what is the same at both ends. */
 function ruleDifferences(chain: Chain, listed: readonly Fields[], names: Meanings): string[] {
-  const wanted = chain.rules.map((expr) => ({
-    key: normalRule(expr).join('\n'),
-    expr: ruleText(expr, names),
-  }));
-  const there = listed.map((rule) => ({ key: ruleKey(rule), expr: ruleText(rule.expr, names) }));
+  const wanted = chain.rules;
+  const { wantedKeys, spellings } = remembered(chain);
+  const keys = listed.map((rule) => listedKey(rule, spellings));
   let start = 0;
-  while (start < wanted.length && wanted[start]?.key === there[start]?.key) start++;
+  while (start < wanted.length && wantedKeys[start] === keys[start]) start++;
   let end = 0;
-  while (
-    end < Math.min(wanted.length, there.length) - start &&
-    wanted.at(-1 - end)?.key === there.at(-1 - end)?.key
-  )
+  while (end < Math.min(wanted.length, keys.length) - start && wantedKeys.at(-1 - end) === keys.at(-1 - end))
     end++;
-  const about = `chain "${chain.meaning}"`;
-  const lacking = wanted.slice(start, wanted.length - end);
-  const extra = there.slice(start, there.length - end);
   const found: string[] = [];
-  for (let i = 0; i < Math.max(lacking.length, extra.length); i++) {
-    const [want, have] = [lacking[i]?.expr, extra[i]?.expr];
-    const at = `rule ${start + i + 1}`;
-    if (want === undefined) found.push(`${about}: ${at} was added: ${have}`);
-    else if (have === undefined) found.push(`${about}: ${at} is gone: ${want}`);
-    else if (lacking[i]?.key !== extra[i]?.key) found.push(`${about}: ${at} is "${have}", not "${want}"`);
+  for (let i = start; i < Math.max(wanted.length, keys.length) - end; i++) {
+    if (i < Math.min(wanted.length, keys.length) - end && wantedKeys[i] === keys[i]) continue;
+    const want = i < wanted.length - end ? ruleText(wanted[i], names) : null;
+    const have = i < keys.length - end ? ruleText(listed[i]?.expr, names) : null;
+    const what =
+      want === null
+        ? `was added: ${have}`
+        : have === null
+          ? `is gone: ${want}`
+          : `is "${have}", not "${want}"`;
+    found.push(`chain "${chain.meaning}": rule ${i + 1} ${what}`);
   }
   return found;
 }
 
+type Remembered = { wantedKeys: readonly string[]; spellings: Map<string, string> };
+
+/** Models do not change, and tables seldom: what was worked out once stays with the chain, and goes with it. */
+const memory = new WeakMap<Chain, Remembered>();
+
+function remembered(chain: Chain): Remembered {
+  const before = memory.get(chain);
+  if (before !== undefined) return before;
+  const wantedKeys = chain.rules.map((expr) => normalRule(expr).join('\n'));
+  const now = { wantedKeys, spellings: new Map<string, string>() };
+  memory.set(chain, now);
+  return now;
+}
+
 /** With whatever a rule has beside its statements, of which ours have nothing. */
-function ruleKey({ expr, ...others }: Fields): string {
-  return [...normalRule(expr), ...Object.entries(others).map((entry) => JSON.stringify(entry))].join('\n');
+function listedKey(rule: Fields, spellings: Map<string, string>): string {
+  const { expr, ...others } = rule;
+  const spelling = JSON.stringify([expr, others]);
+  const before = spellings.get(spelling);
+  if (before !== undefined) return before;
+  const key = [...normalRule(expr), ...Object.entries(others).map((entry) => JSON.stringify(entry))].join(
+    '\n',
+  );
+  if (spellings.size >= MOST_SPELLINGS) spellings.clear();
+  spellings.set(spelling, key);
+  return key;
 }

@@ -31,7 +31,7 @@ export function readListing(text: string): Listing | null {
     const name = String(fields.name ?? '');
     if (kind === 'table') table = without(fields, ['family', 'name', 'handle']);
     else if (kind === 'chain') chains.set(name, own(fields));
-    else if (kind === 'rule') append(rules, String(fields.chain), without(own(fields), ['chain']));
+    else if (kind === 'rule') append(rules, String(fields.chain), ofRule(fields));
     else if (kind === 'set') sets.set(name, readSet(fields));
     else if (kind === 'counter') counters.set(name, Number(fields.packets ?? 0));
     else others.push({ kind, name });
@@ -69,6 +69,11 @@ function own(fields: Fields): Fields {
 
 function without(fields: Fields, keys: readonly string[]): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([key]) => !keys.includes(key)));
+}
+
+/** There are many rules: this is worth doing without a list of keys. */
+function ofRule({ family: _f, table: _t, chain: _c, handle: _h, index: _i, ...others }: Fields): Fields {
+  return others;
 }
 
 function append(rules: Map<string, Fields[]>, chain: string, rule: Fields): void {

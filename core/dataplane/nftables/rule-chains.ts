@@ -23,7 +23,8 @@ export function ruleChains(
   const key = [...generationKey(policy), direction, rule.name];
   const hit = identifier('h_', ...key, hook, policy.mode);
   const meaning = `rule ${rule.name} of ${policy.name} (${direction})`;
-  const probes = [...say.fromPorts(probePorts), say.count(identifier('p_', ...key)), say.leave];
+  // What comes here is TCP or UDP, so that it has a source port: asking again would cost every rule a set of its own.
+  const probes = [say.fromPort(probePorts), say.count(identifier('p_', ...key)), say.leave];
   return [
     {
       name: ruleChain(policy, rule.name, direction, hook),
@@ -36,8 +37,7 @@ export function ruleChains(
       meaning: `count of ${meaning}`,
       hook: null,
       rules: [
-        [say.setBit(policy.mode === 'enforce' ? ALLOWED_BIT : AUDITED_BIT)],
-        [say.underWay, say.leave],
+        [say.setBit(policy.mode === 'enforce' ? ALLOWED_BIT : AUDITED_BIT), say.underWay, say.leave],
         ...(hook === 'output' ? [probes] : []),
         [say.count(identifier('c_', ...key))],
       ],

@@ -49,8 +49,8 @@ export function goTo(target: string): Statement {
 export function count(counter: string): Statement {
   return { counter };
 }
-export function fromPorts({ from, to }: { from: number; to: number }): Statement[] {
-  return [accountable, equals({ payload: { protocol: 'th', field: 'sport' } }, { range: [from, to] })];
+export function fromPort({ from, to }: { from: number; to: number }): Statement {
+  return equals({ payload: { protocol: 'th', field: 'sport' } }, { range: [from, to] });
 }
 export function meta(key: 'skuid' | 'iifname' | 'oifname', value: string | number): Statement {
   return equals({ meta: { key } }, value);

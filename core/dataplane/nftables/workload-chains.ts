@@ -14,7 +14,7 @@ export function workloadChains(scope: Scope, probePorts: Wanted['probePorts']): 
   const about = `${direction} of ${workload.name}`;
   // Strangers and machines behind an interface pick their source ports as they like: only what a user's socket sends here
   // can be one of the site's probes.
-  const probes = hook === 'output' ? say.fromPorts(probePorts) : null;
+  const probes = hook === 'output' ? [say.accountable, say.fromPort(probePorts)] : null;
   const refuse = identifier('no_', workload.name, direction);
   const refuseProbe = identifier('np_', workload.name, direction);
   const rules: Rules = [[say.clearBits], ...asked(enforced, scope)];
