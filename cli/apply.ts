@@ -19,8 +19,10 @@ export function addApplyCommand(program: Command, context: CommandContext): void
     });
 }
 
-/** In order; the first refusal stops it, and what was applied before it is said. */
-async function applyAll(run: CommandRun, documents: readonly SourceDocument[]): Promise<void> {
+/** Virtual sites first, since policies name them; else in order. The first refusal stops it, and what was applied before it is said. */
+async function applyAll(run: CommandRun, given: readonly SourceDocument[]): Promise<void> {
+  const isPolicy = ({ document }: SourceDocument) => Number(document.kind === 'Allowlist');
+  const documents = given.toSorted((a, b) => isPolicy(a) - isPolicy(b));
   const hub = run.hub();
   const applied: Applied[] = [];
   const isText = run.format === 'table' || run.format === 'wide';
@@ -31,6 +33,8 @@ async function applyAll(run: CommandRun, documents: readonly SourceDocument[]): 
       const answer = await hub.send('PUT', path, Applied, document);
       applied.push(answer);
       if (isText) run.say(`${kind}/${metadata.name} ${answer.effect}`);
+      if (isText && kind === 'Allowlist' && answer.effect !== 'unchanged')
+        run.note(`Follow it with \`plumbline rollout status allowlist/${metadata.name} --watch\`.`);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (!isText) run.print(applied, () => []);

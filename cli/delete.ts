@@ -8,6 +8,7 @@ const PATHS: Record<string, string> = {
   virtualsite: 'policies/VirtualSite',
   'virtual-site': 'policies/VirtualSite',
   vs: 'policies/VirtualSite',
+  allowlist: 'policies/Allowlist',
   site: 'sites',
   token: 'tokens',
 };
@@ -29,7 +30,7 @@ function pathOf(text: string): string {
   if (path === undefined || name === '' || more.length > 0)
     throw new Refusal(
       EXIT.usage,
-      `"${text}" names nothing that can be deleted; write VirtualSite/NAME, Site/NAME or Token/NAME.`,
+      `"${text}" names nothing that can be deleted; write VirtualSite/NAME, Allowlist/NAME, Site/NAME or Token/NAME.`,
     );
   return `/api/v1/${path}/${encodeURIComponent(name)}`;
 }

@@ -6,6 +6,7 @@ import { Ledger, type ScoreExplanation, SiteDetail, type SiteView } from '../cor
 import { beginRun, type CommandContext, type CommandRun } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
 import { ago, bytes, milliseconds, percent, stretch, whole } from './figures.ts';
+import { explainRollout } from './rollout/explain.ts';
 import { colorOf, type Paint, signText } from './sign.ts';
 import { kindText, labelsText } from './site-columns.ts';
 import { type Column, pad, plainText, renderTable } from './table.ts';
@@ -17,13 +18,17 @@ const ledgerShape = Compile(Ledger);
 export function addExplainCommand(program: Command, context: CommandContext): void {
   program
     .command('explain')
-    .description("say how a site's score came about, penalty by penalty")
-    .argument('<kind>', 'site')
+    .description("say how a site's score came about, penalty by penalty, or why a rollout is where it is")
+    .argument('<kind>', 'site or rollout')
     .argument('<name>', 'its name')
     .action(async (kind: string, name: string, _options: object, command: Command) => {
-      if (kind !== 'site' && kind !== 'sites')
-        throw new Refusal(EXIT.usage, `"${kind}" can't be explained. Use \`plumbline explain site NAME\`.`);
       const run = beginRun(command, context);
+      if (kind === 'rollout' || kind === 'rollouts') return explainRollout(run, name);
+      if (kind !== 'site' && kind !== 'sites')
+        throw new Refusal(
+          EXIT.usage,
+          `"${kind}" can't be explained. Use \`plumbline explain site NAME\` or \`plumbline explain rollout NAME\`.`,
+        );
       const detail = await run.hub().get(`/api/v1/sites/${encodeURIComponent(name)}`, SiteDetail);
       run.print(detail, () => explain(detail, run));
     });

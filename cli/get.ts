@@ -6,6 +6,7 @@ import { nearest } from '../core/nearest.ts';
 import { beginRun, type CommandContext, type CommandRun } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
 import { moment } from './figures.ts';
+import { getAllowlists, getRollouts } from './get-policies.ts';
 import { siteColumns, virtualSiteColumns } from './site-columns.ts';
 import type { Column } from './table.ts';
 
@@ -36,13 +37,19 @@ const KINDS: Record<
   event: getEvents,
   tokens: getTokens,
   token: getTokens,
+  allowlists: getAllowlists,
+  allowlist: getAllowlists,
+  policies: getAllowlists,
+  rollouts: getRollouts,
+  rollout: getRollouts,
 };
+const KIND_NAMES = ['sites', 'virtual-sites', 'allowlists', 'rollouts', 'events', 'tokens'];
 
 export function addGetCommand(program: Command, context: CommandContext): void {
   program
     .command('get')
-    .description('list sites, virtual-sites, events or tokens, or show one by name')
-    .argument('<kind>', 'sites, virtual-sites, events or tokens')
+    .description('list sites, virtual-sites, allowlists, rollouts, events or tokens, or show one by name')
+    .argument('<kind>', KIND_NAMES.join(', '))
     .argument('[name]', 'one of them (of events: the site they are about)')
     .option('-l, --selector <selector>', 'sites whose labels match, as "env in (prod),!maintenance"')
     .option('--virtual-site <name>', 'sites that are members of it')
@@ -53,9 +60,8 @@ export function addGetCommand(program: Command, context: CommandContext): void {
     .action(async (kind: string, name: string | undefined, options: GetOptions, command: Command) => {
       const get = Object.hasOwn(KINDS, kind.toLowerCase()) ? KINDS[kind.toLowerCase()] : undefined;
       if (get === undefined) {
-        const meant = nearest(kind, ['sites', 'virtual-sites', 'events', 'tokens']);
-        const remedy =
-          meant === null ? 'Kinds are sites, virtual-sites, events, tokens.' : `Did you mean ${meant}?`;
+        const meant = nearest(kind, KIND_NAMES);
+        const remedy = meant === null ? `Kinds are ${KIND_NAMES.join(', ')}.` : `Did you mean ${meant}?`;
         throw new Refusal(EXIT.usage, `There is no kind "${kind}". ${remedy}`);
       }
       requireOneOf('--state', options.state, [...STATE_WORDS, ...HEALTH_STATES]);

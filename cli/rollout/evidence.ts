@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import { RolloutEvidence, type StoredDecision } from '../../core/model/policy-view.ts';
+import { beginRun, type CommandContext } from '../command-context.ts';
+import { EXIT, Refusal } from '../exit.ts';
+import { moment, percent, stretch } from '../figures.ts';
+import { plainText } from '../table.ts';
+import { rolloutPath } from './name.ts';
+
+export function addRolloutEvidenceCommand(rollout: Command, context: CommandContext): void {
+  rollout
+    .command('evidence')
+    .description('what each decision rested on, as text for a change ticket')
+    .argument('<kind/name>', 'as allowlist/payments')
+    .option('--generation <number>', 'of one generation only')
+    .option('--recompute', 'ask the stored rows again; exit 1 when a verdict differs')
+    .action(async (text: string, options: { generation?: string; recompute?: boolean }, command: Command) => {
+      const { path } = rolloutPath(text);
+      const run = beginRun(command, context);
+      const answer = await run.hub().get(`${path}/evidence`, RolloutEvidence, {
+        generation: options.generation,
+        recompute: options.recompute === true ? 'true' : undefined,
+      });
+      if (answer.decisions.length === 0)
+        run.note('No decision was made yet; `plumbline rollout status` shows where it stands.');
+      run.print(answer, () => evidenceLines(answer));
+      if (answer.decisions.some(({ recomputed }) => recomputed?.isSame === false))
+        throw new Refusal(EXIT.violations, 'The stored rows do not give the same verdict.');
+    });
+}
+
+/** Oldest first, as it happened. */
+function evidenceLines({ kind, name, decisions }: RolloutEvidence): string[] {
+  return decisions
+    .toReversed()
+    .flatMap((decision, i) => [...(i === 0 ? [] : ['']), ...decisionLines(`${kind} ${name}`, decision)])
+    .map((line) => plainText(line).trimEnd());
+}
+
+function decisionLines(policy: string, decision: StoredDecision): string[] {
+  const { generation, stage, question, verdict, reasons, decidedAtMs, verifierVersion, sites, recomputed } =
+    decision;
+  const { startedAtMs, digest, mode, minHits, minHitsTotal, maxUnexpectedDenies } = question;
+  const asked = [
+    `soak ${stretch(question.soakMs)}`,
+    `hits >= ${minHits} a site and ${minHitsTotal} in all`,
+    `unexpected denies <= ${maxUnexpectedDenies}`,
+    `score drop <= ${question.maxScoreDrop}`,
+    `passed >= ${percent(question.minConclusive)}`,
+    `failed <= ${question.maxFailures}`,
+  ];
+  return [
+    `${policy}, generation ${generation}, stage ${stage + 1} (${mode}): ${verdict.toUpperCase()}`,
+    `  decided   ${moment(decidedAtMs)}, by verifier version ${verifierVersion}`,
+    `  observed  ${moment(startedAtMs)} to ${moment(decidedAtMs)} (reports received until then)`,
+    `  content   digest ${digest}`,
+    `  asked     ${asked.join(', ')}`,
+    ...(question.newRules.length === 0 ? [] : [`  new rules ${question.newRules.join(', ')}`]),
+    ...(question.probes.length === 0 ? [] : [`  probes    ${question.probes.join(', ')}`]),
+    ...reasons.map((reason) => `  because   ${reason}`),
+    ...(recomputed === undefined
+      ? []
+      : [
+          `  again     ${recomputed.isSame ? 'the stored rows give the same verdict' : `the stored rows differ: ${recomputed.differences.join('; ')}`}`,
+        ]),
+    `  sites     ${sites.length}`,
+    ...sites.flatMap(siteLines),
+  ];
+}
+
+function siteLines({ site, verdict, reasons, evidence }: StoredDecision['sites'][number]): string[] {
+  const lines = [
+    `    ${site}: ${verdict}${reasons.length === 0 ? '' : ` (${reasons.map(({ text }) => text).join('; ')})`}`,
+  ];
+  const newest = evidence?.newest;
+  if (evidence === null || newest === undefined || newest === null) return lines;
+  const hits = newest.rules.map(({ rule, hits }) => `${rule} ${hits}`).join(', ');
+  lines.push(
+    `      ${evidence.reports} reports of ${evidence.boots} boot${evidence.boots === 1 ? '' : 's'}, ${evidence.missing} missing; ${newest.phase}, generation ${newest.generation}, ${newest.live ? 'live' : 'not live'}`,
+    `      hits: ${hits || 'no rule'}; denies ${newest.denies}, unexpected ${newest.unexpectedDenies}`,
+  );
+  for (const { workload, name, address, port, protocol, count, kind } of newest.denied)
+    lines.push(
+      `      refused ${count} x ${workload} to ${name === undefined ? '' : `${name} `}${address} ${port}/${protocol} (${kind})`,
+    );
+  for (const { name, expect, outcome, control } of newest.probes)
+    lines.push(`      probe ${name}: expected ${expect}, ${outcome}; control ${control}`);
+  return lines;
+}

@@ -1,0 +1,67 @@
+import { RolloutDetail, type RolloutSite } from '../../core/model/policy-view.ts';
+import { possibleActions, ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS } from '../../core/rollout-words.ts';
+import type { CommandRun } from '../command-context.ts';
+import { moment } from '../figures.ts';
+import { plainText } from '../table.ts';
+import { rolloutPath } from './name.ts';
+import { paintSign } from './signs.ts';
+
+/** Says in sentences how a rollout came to where it stands, and what it waits for. */
+export async function explainRollout(run: CommandRun, text: string): Promise<void> {
+  const { path } = rolloutPath(text.includes('/') ? text : `allowlist/${text}`);
+  const detail = await run.hub().get(path, RolloutDetail);
+  run.print(detail, () => explanation(detail, run).map((line) => line.trimEnd()));
+}
+
+function explanation(
+  { rollout, strategy, stage, sites, sitesLeftOut, denied, promoted }: RolloutDetail,
+  run: CommandRun,
+): string[] {
+  const title = (text: string) => run.paint('1', text);
+  const lines = [
+    `${title(`allowlist/${rollout.name}`)}  generation ${rollout.generation} is ${paintSign(ROLLOUT_SIGNS[rollout.phase], run.paint)}`,
+    `  began ${moment(rollout.startedAtMs)}; on failure: ${strategy.onFailure ?? 'rollback'}`,
+    ...(rollout.reason === '' ? [] : [`  why: ${plainText(rollout.reason)}`]),
+    ...promoted.map(
+      ({ virtualSite, generation, mode }) => `  ${virtualSite} runs generation ${generation} (${mode})`,
+    ),
+  ];
+  for (const [i, one] of rollout.stages.entries()) {
+    lines.push(
+      '',
+      `${title(`Stage ${i + 1}: ${one.virtualSite}, ${one.mode}`)}  ${paintSign(STAGE_SIGNS[one.phase], run.paint)}`,
+    );
+    if (one.startedAtMs === null) lines.push('  has not begun');
+    else
+      lines.push(
+        `  began ${moment(one.startedAtMs)}${one.endedAtMs === null ? '' : `, ended ${moment(one.endedAtMs)}`}`,
+      );
+    if (one.evaluatedAtMs !== null)
+      lines.push(
+        `  ${paintSign(VERDICT_SIGNS[one.verdict], run.paint)} at ${moment(one.evaluatedAtMs)}: ${one.counts.passed} passed, ${one.counts.failed} failed, ${one.counts.inconclusive} inconclusive, ${one.counts.notApplicable} not applicable of ${one.counts.sites}`,
+      );
+    for (const reason of one.reasons) lines.push(`    ${plainText(reason)}`);
+    if (i === stage) lines.push(...siteLines(sites, sitesLeftOut, run));
+  }
+  const unexpected = denied.filter((one) => one.denied.kind === 'unexpected');
+  if (unexpected.length > 0) lines.push('', title('Refused, though it was let through before'));
+  for (const { denied: one, count, examples } of unexpected)
+    lines.push(
+      `  ${count} x ${plainText(one.workload)} to ${plainText(one.name === undefined ? one.address : `${one.name} (${one.address})`)} ${one.port}/${one.protocol} at ${examples.join(', ')}: add it to a rule, or take it from the workload`,
+    );
+  const actions = possibleActions(rollout);
+  if (actions.length > 0)
+    lines.push(
+      '',
+      `next: ${actions.map((action) => `plumbline rollout ${action} allowlist/${rollout.name}`).join('  |  ')}`,
+    );
+  return lines;
+}
+
+function siteLines(sites: readonly RolloutSite[], leftOut: number, { paint }: CommandRun): string[] {
+  const lines = sites.map(({ site, verdict, reasons, detail }) => {
+    const why = [...reasons.map(({ text }) => text), ...(detail === '' ? [] : [detail])].join('; ');
+    return `  ${site}: ${paintSign(VERDICT_SIGNS[verdict ?? 'unjudged'], paint)}${why === '' ? '' : `, ${plainText(why)}`}`;
+  });
+  return leftOut > 0 ? [...lines, `  and ${leftOut} more`] : lines;
+}

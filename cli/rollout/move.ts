@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { ROLLOUT_ACTIONS, type RolloutAction } from '../../core/model/resource.ts';
+import { Applied } from '../../core/model/view.ts';
+import { beginRun, type CommandContext } from '../command-context.ts';
+import { rolloutPath } from './name.ts';
+
+const MEANINGS: Readonly<Record<RolloutAction, { what: string; done: string }>> = {
+  promote: { what: 'take a stage that has passed on to the next one', done: 'promoted' },
+  pause: { what: 'begin nothing more; what was applied stays', done: 'paused' },
+  resume: { what: 'go on with a rollout that is paused', done: 'resumed' },
+  rollback: { what: 'return the stage on its way to what it was promoted to before', done: 'rolled back' },
+  retry: { what: 'try content again that has failed or was rolled back', done: 'tried again' },
+};
+
+export function addRolloutMoveCommands(rollout: Command, context: CommandContext): void {
+  for (const action of ROLLOUT_ACTIONS)
+    rollout
+      .command(action)
+      .description(MEANINGS[action].what)
+      .argument('<kind/name>', 'as allowlist/payments')
+      .action(async (text: string, _options: object, command: Command) => {
+        const { name, path } = rolloutPath(text);
+        const run = beginRun(command, context);
+        const answer = await run.hub().send('POST', `${path}/${action}`, Applied);
+        run.print(answer, () => [`allowlist/${name} ${MEANINGS[action].done}`]);
+      });
+}

@@ -1,0 +1,290 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { problem } from '../../core/problem.ts';
+import { until } from '../parts/process.ts';
+import { madeUpDetailOf, madeUpEvidence, madeUpPlan, madeUpRollout } from '../web/stand-in-rollouts.ts';
+import { runCli, scratchDir, startCli } from './run-cli.ts';
+import { type StandInHub, startStandInHub, TOKEN } from './stand-in-hub.ts';
+
+const NOW_MS = 1_700_000_000_000;
+const PATH = '/api/v1/rollouts/Allowlist/payments';
+let hub: StandInHub;
+let dataDir: string;
+const cleanups: (() => void)[] = [];
+beforeEach(async () => {
+  hub = await startStandInHub(undefined, NOW_MS);
+  dataDir = scratchDir((clean) => cleanups.push(clean));
+});
+afterEach(async () => {
+  await hub.stop();
+  for (const clean of cleanups.splice(0)) clean();
+});
+
+const options = () => ({ env: { url: hub.url, token: TOKEN, dataDir }, nowMs: NOW_MS });
+const cli = (line: string) => runCli(line.split(' '), options());
+const page = (items: unknown[]) => ({ value: { items, next: null } });
+const detail = (part: Parameters<typeof madeUpRollout>[1] = {}) =>
+  madeUpDetailOf(madeUpRollout(NOW_MS, part), NOW_MS);
+
+describe('rollout status', () => {
+  test('shows stages, hits by rule, refused destinations, and each site with verdict, reasons and time to effect', async () => {
+    hub.on(`GET ${PATH}`, () => ({ value: detail() }));
+    const { code, out, err } = await cli('rollout status allowlist/payments');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain('allowlist/payments  generation 3  ▶ progressing  stage 2 of 3: test');
+    expect(out).toMatch(/^> 2 +test +enforce +◐ soaking +▲ inconclusive +3 +3 +1 +0 +2 +0 +41 +2$/m);
+    expect(out).toMatch(/^ {2}3 +prod +enforce +○ waiting +○ not judged yet /m);
+    expect(out).toMatch(/^ {2}payments-api +41 +2 +6$/m);
+    expect(out).toMatch(
+      /^ {2}unexpected +checkout +fraud\.example \(198\.51\.100\.7\) +443\/TCP +2 +1 +test-b$/m,
+    );
+    expect(out).toMatch(/^ {2}test-a +● pass +applied \(3\) +41 +0 +0\.8 s +1\.6 s +2\.4 s +61 s$/m);
+    expect(out).toMatch(/^ {2}test-c +▲ inconclusive +applied \(3\) .* no traffic$/m);
+    expect(out).toContain(
+      'next: plumbline rollout pause allowlist/payments  |  plumbline rollout rollback allowlist/payments',
+    );
+  });
+
+  test('--stage asks for the sites of that one', async () => {
+    hub.on(`GET ${PATH}`, () => ({ value: detail() }));
+    await cli('rollout status allowlist/payments --stage 3');
+    expect(hub.asked[0]?.query).toEqual({ stage: '2' });
+  });
+
+  test('--watch says a line a change and ends with the rollout: 0 when it was completed', async () => {
+    const phases = ['progressing', 'progressing', 'completed'] as const;
+    let asked = 0;
+    hub.on(`GET ${PATH}`, () => ({ value: detail({ phase: phases[Math.min(asked++, 2)] ?? 'completed' }) }));
+    const { code, out } = await cli('rollout status allowlist/payments --watch');
+    expect(code).toBe(0);
+    const lines = out.trimEnd().split('\n');
+    expect(lines.map((line) => /: ([a-z-]+), stage/.exec(line)?.[1])).toEqual(['progressing', 'completed']);
+  });
+
+  test('--watch ends with 1 when it was rolled back', async () => {
+    hub.on(`GET ${PATH}`, () => ({ value: detail({ phase: 'rolled-back', reason: 'test-b failed' }) }));
+    const { code, out } = await cli('rollout status allowlist/payments --watch');
+    expect([code, out]).toEqual([1, expect.stringContaining('test-b failed')]);
+  });
+
+  test('--watch draws the whole screen of a terminal, and gives it back', async () => {
+    hub.on(`GET ${PATH}`, () => ({ value: detail() }));
+    const running = startCli(['rollout', 'status', 'allowlist/payments', '--watch'], {
+      ...options(),
+      size: { columns: 100, rows: 30 },
+    });
+    await until('a picture', () => running.out().includes('soaking'));
+    expect(running.out()).toContain('\u001b[?1049h');
+    running.interrupt();
+    expect(await running.exit).toBe(0);
+    expect(running.out()).toContain('\u001b[?1049l');
+  });
+});
+
+describe('what a person has done with it', () => {
+  test.each([
+    ['promote', 'promoted'],
+    ['pause', 'paused'],
+    ['resume', 'resumed'],
+    ['rollback', 'rolled back'],
+    ['retry', 'tried again'],
+  ])('%s goes to the hub', async (action, done) => {
+    hub.on(`POST ${PATH}/${action}`, () => ({
+      value: { effect: 'updated', kind: 'Rollout', name: 'payments' },
+    }));
+    expect(await cli(`rollout ${action} Allowlist/payments`)).toEqual({
+      code: 0,
+      out: `allowlist/payments ${done}\n`,
+      err: '',
+    });
+  });
+
+  test('a refusal is told with its code, and ends with 1', async () => {
+    hub.on(`POST ${PATH}/promote`, () => ({
+      problem: problem('rollout-phase', 'only a stage that has passed is promoted from'),
+    }));
+    const { code, err } = await cli('rollout promote allowlist/payments');
+    expect([code, err]).toEqual([1, 'Only a stage that has passed is promoted from [rollout-phase]\n']);
+  });
+
+  test.each(['payments', 'quota/payments', 'allowlist/', 'allowlist/a/b'])(
+    '%s names no rollout',
+    async (name) => {
+      expect(await cli(`rollout promote ${name}`)).toEqual({
+        code: 2,
+        out: '',
+        err: `"${name}" names no rollout; write allowlist/NAME.\n`,
+      });
+    },
+  );
+});
+
+describe('rollout evidence', () => {
+  test('is text for a change ticket, oldest decision first', async () => {
+    hub.on(`GET ${PATH}/evidence`, () => ({ value: madeUpEvidence(NOW_MS) }));
+    const { code, out } = await cli('rollout evidence allowlist/payments');
+    expect(code).toBe(0);
+    expect(out.indexOf('stage 1 (audit): PASS')).toBeLessThan(out.indexOf('stage 2 (enforce): FAIL'));
+    expect(out).toContain('  asked     soak 10m, hits >= 1 a site and 20 in all, unexpected denies <= 0');
+    expect(out).toContain('    test-b: fail (2 unexpected denies)');
+    expect(out).toContain('      refused 2 x checkout to fraud.example 198.51.100.7 443/TCP (unexpected)');
+    expect(out).toContain('      probe canary: expected deny, refused; control connected');
+  });
+
+  test('--recompute asks again, and ends with 1 when the rows give another verdict', async () => {
+    const evidence = madeUpEvidence(NOW_MS);
+    const again = (isSame: boolean) => ({
+      value: {
+        ...evidence,
+        decisions: evidence.decisions.map((one) => ({
+          ...one,
+          recomputed: { verdict: 'fail', isSame, differences: isSame ? [] : ['test-b: was fail, now pass'] },
+        })),
+      },
+    });
+    hub.on(`GET ${PATH}/evidence`, () => again(true));
+    const same = await cli('rollout evidence allowlist/payments --recompute');
+    expect([same.code, hub.asked[0]?.query]).toEqual([0, { recompute: 'true' }]);
+    expect(same.out).toContain('the stored rows give the same verdict');
+    hub.on(`GET ${PATH}/evidence`, () => again(false));
+    const other = await cli('rollout evidence allowlist/payments --recompute');
+    expect([other.code, other.err]).toEqual([1, 'The stored rows do not give the same verdict.\n']);
+    expect(other.out).toContain('the stored rows differ: test-b: was fail, now pass');
+  });
+
+  test('with -o json it is what the hub said', async () => {
+    hub.on(`GET ${PATH}/evidence`, () => ({ value: madeUpEvidence(NOW_MS) }));
+    const { out } = await cli('rollout evidence allowlist/payments -o json');
+    expect(JSON.parse(out)).toEqual(madeUpEvidence(NOW_MS));
+  });
+});
+
+test('explain says why it is where it is, and what to do about what was refused', async () => {
+  hub.on(`GET ${PATH}`, () => ({ value: detail({ phase: 'paused', reason: 'paused by kim' }) }));
+  const { code, out } = await cli('explain rollout payments');
+  expect(code).toBe(0);
+  expect(out).toContain('generation 3 is ▲ paused');
+  expect(out).toContain('why: paused by kim');
+  expect(out).toContain('  test-c: ▲ inconclusive, no traffic');
+  expect(out).toContain('2 x checkout to fraud.example (198.51.100.7) 443/TCP at test-b: add it to a rule');
+  expect(out).toContain('next: plumbline rollout resume allowlist/payments');
+});
+
+describe('get', () => {
+  test('rollouts and allowlists are tables, and one is found by its name', async () => {
+    hub.on('GET /api/v1/rollouts', () => page([madeUpRollout(NOW_MS)]));
+    const rollouts = await cli('get rollouts');
+    expect(rollouts.out).toMatch(
+      /^allowlist\/payments +3 +▶ progressing +2\/3 test +▲ inconclusive +1\/3 +41 +2 /m,
+    );
+    expect((await cli('get rollout allowlist/payments')).code).toBe(0);
+    expect((await cli('get rollout other')).code).toBe(1);
+    hub.on('GET /api/v1/policies', () =>
+      page([
+        {
+          kind: 'Allowlist',
+          name: 'payments',
+          generation: 3,
+          digest: 'd',
+          rules: 2,
+          rollout: 'progressing',
+          stage: 'test',
+          promoted: [{ virtualSite: 'test', generation: 2, mode: 'enforce' }],
+          updatedAtMs: NOW_MS - 60_000,
+          updatedBy: 'kim',
+        },
+      ]),
+    );
+    expect((await cli('get allowlists')).out).toMatch(
+      /^payments +3 +2 +▶ progressing +test +test=2 +1m ago +kim$/m,
+    );
+  });
+});
+
+describe('plan', () => {
+  const DOCUMENT = `apiVersion: plumbline.io/v1
+kind: Allowlist
+metadata: {name: payments}
+spec: {workloads: {}, egress: []}
+rollout: {stages: [{virtualSite: test}]}
+`;
+  const file = () => {
+    const path = join(dataDir, 'payments.yaml');
+    writeFileSync(path, DOCUMENT);
+    return path;
+  };
+
+  test('shows sites, difference, names, overlaps and notes', async () => {
+    hub.on('POST /api/v1/policies/Allowlist/payments/plan', () => ({ value: madeUpPlan() }));
+    const { code, out } = await cli(`plan -f ${file()}`);
+    expect(code).toBe(0);
+    expect(hub.asked[0]?.body).toMatchObject({ kind: 'Allowlist', metadata: { name: 'payments' } });
+    expect(out).toMatch(/^ {2}test +enforce +3 +2 +1 off$/m);
+    expect(out).toContain('test/test-c: enforcement is off there');
+    expect(out).toContain('    +   ip daddr 203.0.113.0/24 tcp dport 443 counter "payments-api" accept');
+    expect(out).toContain('api.payments.example: it is enforced by address');
+    expect(out).toContain('allowlist/base selects checkout at 1 of these sites too (test-a)');
+    expect(out).toContain('exempt is only');
+  });
+
+  test('ends with 1 when something keeps it from being rolled out', async () => {
+    const violations = [
+      { pointer: '/spec/egress/0/to/0', virtualSite: 'prod', problem: 'too wide', remedy: 'narrow it' },
+    ];
+    hub.on('POST /api/v1/policies/Allowlist/payments/plan', () => ({
+      value: { ...madeUpPlan(), violations },
+    }));
+    const { code, out, err } = await cli(`plan -f ${file()}`);
+    expect([code, err]).toEqual([1, '1 thing keeps it from being rolled out.\n']);
+    expect(out).toContain('/spec/egress/0/to/0: too wide; narrow it');
+  });
+
+  test('a document with faults is not sent', async () => {
+    const path = join(dataDir, 'bad.yaml');
+    writeFileSync(path, DOCUMENT.replace('egress: []', ''));
+    const { code, err } = await cli(`plan -f ${path}`);
+    expect([code, hub.asked]).toEqual([1, []]);
+    expect(err).toContain(`${path}:4:1: spec: there is neither egress nor ingress`);
+  });
+});
+
+test('apply brings virtual sites before the policies that name them, and says how to follow', async () => {
+  const dir = join(dataDir, 'documents');
+  mkdirSync(dir);
+  const head = 'apiVersion: plumbline.io/v1\n';
+  writeFileSync(
+    join(dir, 'a.yaml'),
+    `${head}kind: Allowlist\nmetadata: {name: payments}\nspec: {workloads: {}, egress: []}\nrollout: {stages: [{virtualSite: test}]}\n`,
+  );
+  writeFileSync(
+    join(dir, 'b.yaml'),
+    `${head}kind: VirtualSite\nmetadata: {name: test}\nspec: {selector: env=test}\n`,
+  );
+  for (const [kind, name] of [
+    ['Allowlist', 'payments'],
+    ['VirtualSite', 'test'],
+  ])
+    hub.on(`PUT /api/v1/policies/${kind}/${name}`, () => ({ value: { effect: 'created', kind, name } }));
+  const { code, out, err } = await cli(`apply -f ${dir}`);
+  expect([code, out]).toEqual([0, 'VirtualSite/test created\nAllowlist/payments created\n']);
+  expect(err).toContain('plumbline rollout status allowlist/payments --watch');
+});
+
+test('delete takes an allowlist', async () => {
+  hub.on('DELETE /api/v1/policies/Allowlist/payments', () => ({
+    value: { effect: 'deleted', kind: 'Allowlist', name: 'payments' },
+  }));
+  expect((await cli('delete allowlist/payments')).out).toBe('allowlist/payments deleted\n');
+});
+
+test('keys are rotated, and the hub restored', async () => {
+  hub.on('POST /api/v1/keys/rotate', ({ query }) => ({
+    value: { effect: 'updated', kind: 'Keys', name: query.revoke ?? 'hub' },
+  }));
+  hub.on('POST /api/v1/hub/restore', () => ({ value: { effect: 'updated', kind: 'Hub', name: 'hub' } }));
+  expect((await cli('keys rotate')).out).toBe('keys rotated\n');
+  expect((await cli('keys rotate --revoke')).out).toBe('keys rotated; earlier ones are revoked\n');
+  expect(hub.asked[1]?.query).toEqual({ revoke: 'true' });
+  expect((await cli('restore')).code).toBe(0);
+});
