@@ -12,6 +12,7 @@ import { Commands } from './commands.ts';
 import { Directory } from './directory.ts';
 import { bracketed, reachableName } from './entrance.ts';
 import { ChannelEvents } from './gateway/channel-events.ts';
+import { Documents } from './gateway/documents.ts';
 import { Gateway } from './gateway/gateway.ts';
 import type { App } from './http/app.ts';
 import { type AppParts, buildApp } from './http/build.ts';
@@ -67,6 +68,7 @@ type Running = {
   views: TableView[];
   directory: Directory;
   fleet: Fleet;
+  documents: Documents;
   commands: Commands;
   events: ChannelEvents;
   gateway: Gateway;
@@ -126,11 +128,13 @@ async function compose(
   const resources = await table.view('resources');
   const states = await table.view('state');
   const specs = await table.view('specs');
+  const targets = await table.view('targets');
+  const documents = new Documents({ specs, targets }, logger);
   const directory = new Directory(resources, logger);
   const fleet = new Fleet({ directory, states, clock, hearing, logger });
   const commands = new Commands(log, resources, clock, options.answerWithinMs);
   const events = new ChannelEvents({ store, clock, logger, metrics });
-  const gateway = new Gateway({ log, master, directory, events, clock, logger, metrics });
+  const gateway = new Gateway({ log, master, directory, documents, events, clock, logger, metrics });
   const hub = () => hubView(version, directory, hearing(), clock.nowMs());
   const live = new Live({ fleet, hub, logger, metrics });
   const upgrades = new Upgrades({ live, gateway, signIn: door.signIn });
@@ -148,9 +152,10 @@ async function compose(
   });
   return {
     app,
-    views: [resources, states, specs],
+    views: [resources, states, specs, targets],
     directory,
     fleet,
+    documents,
     commands,
     events,
     gateway,
@@ -168,6 +173,7 @@ async function end(stopped: Running): Promise<void> {
   await stopped.app.close();
   await stopped.events.stop();
   stopped.fleet.close();
+  stopped.documents.close();
   stopped.directory.close();
   for (const view of stopped.views) await view.close();
 }

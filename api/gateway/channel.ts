@@ -18,6 +18,8 @@ import type { InFlightBudget } from './budget.ts';
 
 /** What a channel may send in all before it has proved who it is. */
 const MAX_UNPROVEN_BYTES = 4096;
+/** Longest text frame of a site that proved itself: what it holds takes the most. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
 /** A site that does not read its acknowledgements is let go at this much unsent. */
 const MAX_UNSENT_BYTES = 256 * 1024;
 /** How long one that sent too much may take to read why it is closed. */
@@ -34,6 +36,8 @@ export type ChannelHost = {
   /** Whether the log has every report of the frames durably; when not, it may have some. */
   store(site: string, frames: readonly ReportFrame[]): Promise<boolean>;
   proven(channel: Channel): void;
+  /** It says what it holds of policy, and gets what is newer. */
+  holds(channel: Channel, have: Extract<SiteMessage, { type: 'have' }>): void;
   /** Why it ended, when the hub ended it. */
   ended(channel: Channel, code: number, reason: string): void;
 };
@@ -51,6 +55,8 @@ export class Channel {
   #storing = false;
   #isOpen = true;
   #heard = true;
+  /** Of documents that have not left this process, which is no fault of whoever reads acknowledgements. */
+  #documentBytes = 0;
   readonly #resume = () => this.#readOn();
 
   constructor(site: string, socket: WebSocket, raw: Duplex, host: ChannelHost) {
@@ -96,6 +102,19 @@ export class Channel {
     this.#socket.ping();
   }
 
+  /** Sends a frame of documents; calls back when it has left this process, with false when it never will. */
+  push(frame: Buffer, done: (sent: boolean) => void): void {
+    if (!this.#isOpen) {
+      done(false);
+      return;
+    }
+    this.#documentBytes += frame.length;
+    this.#socket.send(frame, { binary: false }, (error) => {
+      this.#documentBytes -= frame.length;
+      done(error === undefined || error === null);
+    });
+  }
+
   #receive(data: RawData, isBinary: boolean): void {
     if (!this.#isOpen) return;
     this.#heard = true;
@@ -105,15 +124,19 @@ export class Channel {
   }
 
   #receiveMessage(bytes: Buffer): void {
-    const message = bytes.length > MAX_UNPROVEN_BYTES ? null : parse(bytes);
+    const most = this.#keyEpoch === null ? MAX_UNPROVEN_BYTES : MAX_MESSAGE_BYTES;
+    const message = bytes.length > most ? null : parse(bytes);
     if (!validator.Check(message)) {
-      this.close(CLOSE.malformed, 'a text frame is {"type":"prove",...} or {"type":"ping","sentAtMs":0}');
+      this.close(
+        CLOSE.malformed,
+        'a text frame is {"type":"prove",...}, {"type":"ping","sentAtMs":0} or {"type":"have",...}',
+      );
       return;
     }
     if (message.type === 'prove') this.#prove(message.site, message.proof);
     else if (this.#keyEpoch === null) this.close(CLOSE.malformed, 'prove who you are before anything else');
-    else if (message.type === 'ping')
-      this.#send({ type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#host.clock.nowMs() });
+    else if (message.type === 'have') this.#host.holds(this, message);
+    else this.#send({ type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#host.clock.nowMs() });
   }
 
   #prove(site: string, proof: string): void {
@@ -197,7 +220,7 @@ export class Channel {
 
   #send(message: HubMessage): void {
     if (!this.#isOpen) return;
-    if (this.#socket.bufferedAmount > MAX_UNSENT_BYTES) {
+    if (this.#socket.bufferedAmount - this.#documentBytes > MAX_UNSENT_BYTES) {
       this.close(CLOSE.overloaded, 'the site does not read its acknowledgements');
       return;
     }

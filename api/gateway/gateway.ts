@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { CLOSE, type ReportFrame } from '../../core/channel.ts';
+import { CLOSE, type ReportFrame, type SiteMessage } from '../../core/channel.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { type Log, LogError } from '../../core/ports/log.ts';
 import type { Logger } from '../../core/ports/logger.ts';
@@ -11,6 +11,8 @@ import type { Directory, DirectoryChange } from '../directory.ts';
 import { InFlightBudget } from './budget.ts';
 import { Channel, type ChannelHost } from './channel.ts';
 import type { ChannelEvents } from './channel-events.ts';
+import { Distributor } from './distributor.ts';
+import type { Documents } from './documents.ts';
 
 const MAX_CHANNELS = 20_000;
 /** Connections that have not yet proved who they are. */
@@ -36,6 +38,7 @@ export type GatewayParts = {
   master: KeyObject;
   directory: Directory;
   events: ChannelEvents;
+  documents: Documents;
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
@@ -50,6 +53,7 @@ export class Gateway implements ChannelHost {
   readonly #unproven = new Map<Channel, { address: string; socket: WebSocket }>();
   /** Oldest first. */
   readonly #channels = new Map<string, Set<Channel>>();
+  readonly #distributor: Distributor;
   readonly #stopWatching: () => void;
   readonly #beat: NodeJS.Timeout;
   readonly #showChannels: (value: number) => void;
@@ -62,6 +66,7 @@ export class Gateway implements ChannelHost {
     this.#parts = parts;
     this.clock = parts.clock;
     this.budget = new InFlightBudget(metrics);
+    this.#distributor = new Distributor(parts.documents, parts.clock, metrics);
     this.#showChannels = metrics.gauge('plumbline_gateway_channels', 'Sites’ connections');
     this.#countEnded = metrics.counter('plumbline_gateway_ended_total', 'Connections that the hub ended', [
       'code',
@@ -131,6 +136,10 @@ export class Gateway implements ChannelHost {
     this.#parts.logger.info({ site: channel.site, channels: channels.size }, 'gateway.channel.proven');
   }
 
+  holds(channel: Channel, have: Extract<SiteMessage, { type: 'have' }>): void {
+    this.#distributor.add(channel, have);
+  }
+
   ended(channel: Channel, code: number, reason: string): void {
     const name = NAMES.get(code) ?? String(code);
     const { site } = channel;
@@ -154,6 +163,7 @@ export class Gateway implements ChannelHost {
   stop(): void {
     clearInterval(this.#beat);
     this.#stopWatching();
+    this.#distributor.stop();
     for (const channel of this.#all()) channel.close(CLOSE.goingAway, 'the hub stops; try again');
   }
 
@@ -182,6 +192,7 @@ export class Gateway implements ChannelHost {
 
   #forget(channel: Channel): void {
     this.#unproven.delete(channel);
+    this.#distributor.remove(channel);
     const channels = this.#channels.get(channel.site);
     if (channels?.delete(channel) !== true) return;
     if (channels.size === 0) this.#channels.delete(channel.site);

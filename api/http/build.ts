@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { fastify } from 'fastify';
 import { authorityRoutes } from '../routes/authority.ts';
 import { doctorRoute } from '../routes/doctor.ts';
+import { echoRoute } from '../routes/echo.ts';
 import { eventsRoute } from '../routes/events.ts';
 import { historyRoutes } from '../routes/history.ts';
 import { hubRoutes } from '../routes/hub.ts';
@@ -66,6 +67,7 @@ export async function buildApp(parts: AppParts): Promise<App> {
   eventsRoute(app, parts);
   doctorRoute(app, parts);
   joinRoute(app, parts);
+  echoRoute(app, parts);
   sessionRoutes(app, parts);
   tokenRoutes(app, parts);
   hubRoutes(app, parts);

@@ -2,33 +2,42 @@ import { Compile } from 'typebox/compile';
 import { PolicyStatus } from '../../core/model/policy-report.ts';
 import type { SiteEvidence } from '../../core/policy/evidence.ts';
 
-/** A row of POLICY_SQL. A span is boot, first and last number, and how many of them are rows. */
+/** A row of POLICY_SQL: one boot of a site. */
 export type PolicyFound = {
   site: string;
-  detail: string;
-  enforcement: 'off' | 'on' | 'disarmed';
-  received_ms: number;
-  made_ms: number;
-  interval_ms: number;
+  boot: string;
   reports: number;
-  spans: [boot: string, from: number, to: number, rows: number][];
+  from_seq: number;
+  to_seq: number;
   clock_offset: number;
-  is_applied: number;
-  first_boot: string;
-  first_seq: number;
-  first_received_ms: number;
-  first_rule: string[];
-  first_hits: number[];
-  has_previous: number;
-  previous_same: number;
-  previous_unexpected: number;
+  held_reports: number;
+  first: [
+    seq: number,
+    receivedMs: number,
+    rules: string[],
+    hits: number[],
+    previousSame: number,
+    hasPrevious: number,
+    previousUnexpected: number,
+  ];
   not_live: number;
   full_sets: number;
-  counter_epochs: number;
+  counter_epochs: number[];
   decreases: number;
   lost: number;
   unexpected: number;
   scores: number[];
+};
+/** A row of NEWEST_SQL. */
+export type NewestFound = {
+  site: string;
+  newest: [
+    detail: string,
+    enforcement: 'off' | 'on' | 'disarmed',
+    receivedMs: number,
+    madeMs: number,
+    intervalMs: number,
+  ];
 };
 /** A row of REPORT_SQL: one a span. */
 export type ReportFound = {
@@ -70,45 +79,48 @@ export function nothingOf(site: string, quarantined: number): SiteEvidence {
   };
 }
 
-/** From what the store found of one site to its evidence. */
+/** From what the store found of one site, its boots in order, to its evidence. */
 export function assemble(
-  found: PolicyFound,
+  { site, newest }: NewestFound,
+  boots: readonly PolicyFound[],
   reports: readonly ReportFound[],
   quarantined: number,
 ): SiteEvidence {
-  const isApplied = found.is_applied === 1;
+  const [detail, enforcement, receivedMs, madeMs, intervalMs] = newest;
+  const held = boots.filter((one) => one.held_reports > 0);
+  const [from] = held;
   let missing = 0;
   let silent = 0;
-  for (const [boot, from, to, rows] of found.spans) {
+  for (const { boot, from_seq: first, to_seq: last, reports: rows } of boots) {
     // A row that is there was a report, also once the reports themselves are past their retention.
     const stored = Math.max(rows, reports.find((one) => one.from_boot === boot)?.stored ?? 0);
-    missing += Math.max(0, to - from + 1 - stored);
+    missing += Math.max(0, last - first + 1 - stored);
     silent += stored - rows;
   }
+  const offset = most(boots, (one) => one.clock_offset, -1);
   return {
-    site: found.site,
-    reports: found.reports,
-    boots: found.spans.length,
+    site,
+    reports: sum(boots, (one) => one.reports),
+    boots: boots.length,
     missing,
     quarantined,
-    newestReceivedAtMs: found.received_ms,
-    newestMadeAtMs: found.made_ms,
-    intervalMs: found.interval_ms,
-    clockOffsetMs: found.reports === 0 || found.clock_offset < 0 ? null : found.clock_offset,
-    newest: newestOf(found),
+    newestReceivedAtMs: receivedMs,
+    newestMadeAtMs: madeMs,
+    intervalMs,
+    clockOffsetMs: offset < 0 ? null : offset,
+    newest: newestOf(detail, enforcement),
     ever: {
-      notLive: found.not_live,
-      fullSets: isApplied ? found.full_sets : 0,
-      counterEpochs: found.counter_epochs,
-      decreases: found.decreases,
-      lostObservations: found.lost + silent,
-      unexpectedDenies: isApplied ? found.unexpected : 0,
+      notLive: sum(held, (one) => one.not_live),
+      fullSets: most(held, (one) => one.full_sets, 0),
+      counterEpochs: new Set(held.flatMap((one) => one.counter_epochs)).size,
+      decreases: sum(held, (one) => one.decreases),
+      lostObservations: sum(held, (one) => one.lost) + silent,
+      unexpectedDenies: most(held, (one) => one.unexpected, 0),
     },
-    hitsBefore: isApplied ? hitsBefore(found, reports) : [],
-    unexpectedBefore: isApplied && found.previous_same === 1 ? found.previous_unexpected : 0,
-    appliedSinceMs: isApplied ? found.first_received_ms : null,
+    ...(from === undefined ? { hitsBefore: [], unexpectedBefore: 0 } : beforeStage(from, reports)),
+    appliedSinceMs: from?.first[1] ?? null,
     scoreBefore: median(reports[0]?.scores ?? []),
-    scoreNow: isApplied ? median(found.scores) : null,
+    scoreNow: median(held.flatMap((one) => one.scores)),
   };
 }
 
@@ -116,21 +128,36 @@ export function assemble(
  * Counters begin at zero with a generation, so where the report before had another, or none, all of them are the stage's.
  * Where it had the same, or nobody knows, the first report of the stage is what they are counted from.
  */
-function hitsBefore(found: PolicyFound, reports: readonly ReportFound[]): SiteEvidence['hitsBefore'] {
+function beforeStage(
+  { first }: PolicyFound,
+  reports: readonly ReportFound[],
+): Pick<SiteEvidence, 'hitsBefore' | 'unexpectedBefore'> {
+  const [, , rules, hits, previousSame, hasPrevious, previousUnexpected] = first;
   const beganAtZero =
-    found.has_previous === 1 ? found.previous_same === 0 : reports.some((one) => one.is_heard_before === 1);
-  if (beganAtZero) return [];
-  return found.first_rule.map((rule, at) => ({ rule, hits: found.first_hits[at] ?? 0 }));
+    hasPrevious === 1 ? previousSame === 0 : reports.some((one) => one.is_heard_before === 1);
+  return {
+    hitsBefore: beganAtZero ? [] : rules.map((rule, at) => ({ rule, hits: hits[at] ?? 0 })),
+    unexpectedBefore: previousSame === 1 ? previousUnexpected : 0,
+  };
 }
 
-function newestOf({ detail, enforcement }: PolicyFound): SiteEvidence['newest'] {
+function newestOf(detail: string, enforcement: 'off' | 'on' | 'disarmed'): SiteEvidence['newest'] {
   const said: unknown = JSON.parse(detail);
   if (!status.Check(said)) throw new Error('a row of table policy_report has a detail that is no status');
   const { kind: _, name: __, drift: ___, reason, ...rest } = said;
   return { enforcement, reason: reason ?? '', ...rest };
 }
 
+function sum<T>(some: readonly T[], of: (one: T) => number): number {
+  return some.reduce((total, one) => total + of(one), 0);
+}
+
+function most<T>(some: readonly T[], of: (one: T) => number, least: number): number {
+  return some.reduce((largest, one) => Math.max(largest, of(one)), least);
+}
+
 /** Of an even number the lower of the two in the middle. */
-function median(sorted: readonly number[]): number | null {
+function median(values: readonly number[]): number | null {
+  const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? null;
 }

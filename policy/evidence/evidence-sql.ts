@@ -13,90 +13,58 @@ const WITHIN = `ts >= ${ms('started')} - INTERVAL ${(SCORE_WINDOW_MS + SLACK_MS)
       AND ts <= ${ms('decided')} + INTERVAL ${SLACK_MS / 1000} SECOND
       AND received_at > ${ms('started')} - INTERVAL ${SCORE_WINDOW_MS / 1000} SECOND AND received_at <= ${ms('decided')}`;
 
-/** Elements of a row's tuple, by position: a name for each. Boot and number come first, so that tuples sort by them. */
-const ROW = [
-  ['boot', 'boot'],
-  ['seq', 'seq'],
-  ['ranged', `received_at > ${ms('started')}`],
-  ['seen', '(seen_epoch, seen_n) >= ({epoch:UInt32}, {n:UInt64})'],
-  ['same', 'generation = {generation:UInt64} AND digest = {digest:String}'],
-  [
-    'applied',
-    `received_at > ${ms('started')} AND (seen_epoch, seen_n) >= ({epoch:UInt32}, {n:UInt64})
-      AND generation = {generation:UInt64} AND digest = {digest:String} AND mode = {mode:String}
-      AND enforcement = 'on' AND phase = 'applied' AND live = 1 AND workloads > 0`,
-  ],
-  ['received', RECEIVED],
-  ['epoch', 'counter_epoch'],
-  ['rules', 'cityHash64(rule)'],
-  ['hits', 'hits'],
-  ['denies', 'denies'],
-  ['unexpected', 'unexpected_denies'],
-  ['full', 'full_sets'],
-  ['lost', 'lost'],
-  ['offset', 'abs(clock_offset_ms)'],
-  ['score', 'score'],
-] as const;
-type Field = (typeof ROW)[number][0];
-
-const of = (row: string, field: Field) => `${row}.${ROW.findIndex(([name]) => name === field) + 1}`;
-const tuple = `tuple(${ROW.map(([, value]) => value).join(', ')})`;
+const OF_POLICY = `policy = {name:String} AND policy_kind = {kind:String} AND ${WITHIN}
+      AND site IN (SELECT arrayJoin({sites:Array(String)}))`;
 
 /** A counter went down from one report to the next of the same counting. Rules that are others are compared by their sum. */
-const DECREASED = `a, b -> ${of('a', 'same')} AND ${of('b', 'same')} AND ${of('a', 'epoch')} = ${of('b', 'epoch')} AND (
-    ${of('b', 'denies')} < ${of('a', 'denies')} OR ${of('b', 'unexpected')} < ${of('a', 'unexpected')} OR
-    if(${of('a', 'rules')} = ${of('b', 'rules')},
-      arrayExists((x, y) -> y < x, ${of('a', 'hits')}, ${of('b', 'hits')}),
-      arraySum(${of('b', 'hits')}) < arraySum(${of('a', 'hits')})))`;
+const FELL = `before.1 = 1 AND same AND before.2 = counter_epoch AND (denies < before.3 OR unexpected_denies < before.4 OR
+    if(before.5 = rules, arrayExists((was, is) -> is < was, before.6, hits), arraySum(hits) < arraySum(before.6)))`;
 
-/** Lists of rows: all; those after the stage began, from the first that has seen its target; from the first that has it applied. */
+/**
+ * A row a site and boot. `told`: rows of the stage from the first that has seen its target on; `held`: those from the first
+ * that has it applied on. The row before that first one says what its counters went on from.
+ */
 export const POLICY_SQL = `
-SELECT site, newest.1 AS detail, newest.2 AS enforcement, newest.3 AS received_ms, newest.4 AS made_ms,
-  newest.5 AS interval_ms,
-  length(told) AS reports,
-  arrayMap(one -> (one, arrayMin(row -> ${of('row', 'seq')}, arrayFilter(row -> ${of('row', 'boot')} = one, told)),
-    arrayMax(row -> ${of('row', 'seq')}, arrayFilter(row -> ${of('row', 'boot')} = one, told)),
-    arrayCount(row -> ${of('row', 'boot')} = one, told)), arrayDistinct(arrayMap(row -> ${of('row', 'boot')}, told))) AS spans,
-  arrayMax(arrayMap(row -> ifNull(${of('row', 'offset')}, -1), told)) AS clock_offset,
-  notEmpty(held) AS is_applied, ${of('first', 'boot')} AS first_boot, ${of('first', 'seq')} AS first_seq,
-  ${of('first', 'received')} AS first_received_ms, first_rules AS first_rule, ${of('first', 'hits')} AS first_hits,
-  notEmpty(earlier) AS has_previous, ${of('previous', 'same')} AS previous_same,
-  if(${of('previous', 'epoch')} = ${of('first', 'epoch')}, least(${of('previous', 'unexpected')}, ${of('first', 'unexpected')}), 0)
-    AS previous_unexpected,
-  arrayCount(row -> NOT ${of('row', 'applied')}, held) AS not_live,
-  arrayMax(arrayMap(row -> ${of('row', 'full')}, held)) AS full_sets,
-  length(arrayDistinct(arrayMap(row -> ${of('row', 'epoch')}, arrayFilter(row -> ${of('row', 'same')}, held)))) AS counter_epochs,
-  arrayCount(${DECREASED}, arrayPopBack(held), arrayPopFront(held)) AS decreases,
-  arraySum(arrayMap(row -> ${of('row', 'lost')}, held)) AS lost,
-  arrayMax(arrayMap(row -> ${of('row', 'unexpected')}, arrayFilter(row -> ${of('row', 'applied')}, held))) AS unexpected,
-  arraySort(arrayMap(row -> assumeNotNull(${of('row', 'score')}), arrayFilter(row -> isNotNull(${of('row', 'score')}) AND
-    ${of('row', 'received')} > {decided:Int64} - ${SCORE_WINDOW_MS}, held))) AS scores
+SELECT site, boot, count() AS reports, min(seq) AS from_seq, max(seq) AS to_seq,
+  max(ifNull(abs(clock_offset_ms), -1)) AS clock_offset,
+  countIf(held) AS held_reports,
+  argMinIf((seq, received_ms, arrayMap(one -> toString(one), rule), hits, before.1, before.7,
+    if(before.2 = counter_epoch, least(before.4, unexpected_denies), 0)), seq, applied) AS first,
+  countIf(held AND NOT applied) AS not_live, maxIf(full_sets, held) AS full_sets,
+  groupUniqArrayIf(counter_epoch, held AND same) AS counter_epochs,
+  countIf(held AND fell AND was_held) AS decreases, sumIf(lost, held) AS lost,
+  maxIf(unexpected_denies, applied) AS unexpected,
+  groupArrayIf(assumeNotNull(score), held AND isNotNull(score) AND received_ms > {decided:Int64} - ${SCORE_WINDOW_MS}) AS scores
 FROM (
-  SELECT site, arraySort(groupArray(${tuple})) AS rows,
-    argMaxIf((detail, enforcement, ${RECEIVED}, toUnixTimestamp64Milli(ts), interval_ms), (boot, seq),
-      received_at > ${ms('started')}) AS newest,
-    countIf(received_at > ${ms('started')}) AS ranged,
-    argMinIf(rule, (boot, seq), ${ROW[5][1]}) AS first_rules,
-    arrayFilter(row -> ${of('row', 'ranged')}, rows) AS after,
-    if(arrayExists(row -> ${of('row', 'seen')}, after),
-      arraySlice(after, arrayFirstIndex(row -> ${of('row', 'seen')}, after)), []) AS told,
-    if(arrayExists(row -> ${of('row', 'applied')}, told),
-      arraySlice(told, arrayFirstIndex(row -> ${of('row', 'applied')}, told)), []) AS held,
-    held[1] AS first,
-    arrayFilter(row -> (${of('row', 'boot')}, ${of('row', 'seq')}) < (${of('first', 'boot')}, ${of('first', 'seq')}), rows)
-      AS earlier,
-    earlier[-1] AS previous
+  SELECT *, ${FELL} AS fell, told_by AND ranged AS told, held_by AND ranged AS held,
+    lagInFrame(held_by AND ranged) OVER one AS was_held
   FROM (
-    SELECT toString(site) AS site, toString(boot) AS boot, seq, ts, received_at, seen_epoch, seen_n, generation, digest, mode, phase, live,
-      workloads, enforcement, counter_epoch, rule, hits, denies, unexpected_denies, full_sets, lost, clock_offset_ms, score,
-      detail, interval_ms
-    FROM plumbline.policy_report FINAL
-    WHERE policy = {name:String} AND policy_kind = {kind:String} AND ${WITHIN}
-      AND site IN (SELECT arrayJoin({sites:Array(String)}))
+    SELECT *, max(ranged AND seen) OVER so_far AS told_by, max(applied) OVER so_far AS held_by,
+      lagInFrame(tuple(toUInt8(same), counter_epoch, denies, unexpected_denies, rules, hits, toUInt8(1))) OVER one AS before
+    FROM (
+      SELECT toString(site) AS site, toString(boot) AS boot, seq, ${RECEIVED} AS received_ms, counter_epoch, rule, hits, denies,
+        unexpected_denies, full_sets, lost, clock_offset_ms, score,
+        received_at > ${ms('started')} AS ranged, (seen_epoch, seen_n) >= ({epoch:UInt32}, {n:UInt64}) AS seen,
+        generation = {generation:UInt64} AND digest = {digest:String} AS same, cityHash64(rule) AS rules,
+        ranged AND seen AND same AND mode = {mode:String} AND enforcement = 'on' AND phase = 'applied' AND live = 1
+          AND workloads > 0 AS applied
+      FROM plumbline.policy_report FINAL WHERE ${OF_POLICY}
+    )
+    WINDOW so_far AS (PARTITION BY site ORDER BY boot, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
+      one AS (PARTITION BY site ORDER BY boot, seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
   )
-  GROUP BY site
+  WINDOW one AS (PARTITION BY site ORDER BY boot, seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )
-WHERE ranged > 0`;
+WHERE told
+GROUP BY site, boot ORDER BY site, boot`;
+
+/** The newest report of each site; apart, because what it says is long. */
+export const NEWEST_SQL = `
+SELECT toString(site) AS site, argMax((detail, toString(enforcement), ${RECEIVED}, toUnixTimestamp64Milli(ts), interval_ms),
+  (toString(boot), seq, -${RECEIVED})) AS newest
+FROM plumbline.policy_report
+WHERE ${OF_POLICY} AND received_at > ${ms('started')}
+GROUP BY site`;
 
 /**
  * Of all reports, whatever they say: how many of a span of numbers are stored, scores before the stage, and whether the site

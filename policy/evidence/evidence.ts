@@ -9,12 +9,19 @@ import {
 } from '../../core/policy/evidence.ts';
 import { verifyStage } from '../../core/policy/verify.ts';
 import type { Store } from '../../core/ports/store.ts';
-import { assemble, nothingOf, type PolicyFound, type ReportFound } from './assemble.ts';
-import { DECISION_SQL, POLICY_SQL, QUARANTINE_SQL, RECORDED_SQL, REPORT_SQL } from './evidence-sql.ts';
+import { assemble, type NewestFound, nothingOf, type PolicyFound, type ReportFound } from './assemble.ts';
+import {
+  DECISION_SQL,
+  NEWEST_SQL,
+  POLICY_SQL,
+  QUARANTINE_SQL,
+  RECORDED_SQL,
+  REPORT_SQL,
+} from './evidence-sql.ts';
 
 /** So many reports a query, that it stays within a reader's memory, and so many sites, within the length of parameters. */
 const REPORTS_PER_QUERY = 500_000;
-const SITES_PER_QUERY = 1000;
+const SITES_PER_QUERY = 1500;
 
 const questionShape = Compile(StageQuestion);
 
@@ -78,30 +85,33 @@ async function gatherSome(store: Store, question: StageQuestion, sites: string[]
   const { kind, name, version, generation, digest, mode, startedAtMs, decidedAtMs } = question;
   const range = { started: startedAtMs, decided: decidedAtMs, sites };
   const asked = { ...range, kind, name, epoch: version.epoch, n: version.n, generation, digest, mode };
+  const newest = await store.query<NewestFound>(NEWEST_SQL, { ...range, kind, name });
   const found = await store.query<PolicyFound>(POLICY_SQL, asked);
-  const reports = await store.query<ReportFound>(REPORT_SQL, { ...range, ...spansOf(found) });
+  const boots = Map.groupBy(found, (one) => one.site);
+  const reports = await store.query<ReportFound>(REPORT_SQL, { ...range, ...spansOf(boots) });
   const refused = await store.query<{ site: string; refused: number }>(QUARANTINE_SQL, range);
-  const foundBySite = new Map(found.map((one) => [one.site, one]));
+  const newestBySite = new Map(newest.map((one) => [one.site, one]));
   const refusedBySite = new Map(refused.map((one) => [one.site, one.refused]));
   const reportsBySite = Map.groupBy(reports, (one) => one.site);
   return sites.map((site) => {
     const quarantined = refusedBySite.get(site) ?? 0;
-    const one = foundBySite.get(site);
+    const one = newestBySite.get(site);
     return one === undefined
       ? nothingOf(site, quarantined)
-      : assemble(one, reportsBySite.get(site) ?? [], quarantined);
+      : assemble(one, boots.get(site) ?? [], reportsBySite.get(site) ?? [], quarantined);
   });
 }
 
-function spansOf(found: readonly PolicyFound[]) {
-  const spans = found.flatMap(({ site, spans: of, first_boot: firstBoot, first_seq: firstSeq }) =>
-    of.map(([boot, from, to]) => ({ site, boot, from, to, firstBoot, firstSeq })),
-  );
+function spansOf(found: ReadonlyMap<string, readonly PolicyFound[]>) {
+  const spans = [...found.values()].flatMap((boots) => {
+    const first = boots.find((one) => one.held_reports > 0);
+    return boots.map((one) => ({ ...one, firstBoot: first?.boot ?? '', firstSeq: first?.first[0] ?? 0 }));
+  });
   return {
     spanSites: spans.map(({ site }) => site),
     boots: spans.map(({ boot }) => boot),
-    froms: spans.map(({ from }) => from),
-    tos: spans.map(({ to }) => to),
+    froms: spans.map((one) => one.from_seq),
+    tos: spans.map((one) => one.to_seq),
     firstBoots: spans.map(({ firstBoot }) => firstBoot),
     firstSeqs: spans.map(({ firstSeq }) => firstSeq),
   };

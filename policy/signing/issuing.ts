@@ -21,7 +21,7 @@ export type Issuing = { ok: true; issuer: Issuer; signer: SigningKey; keys: Keys
  * which public keys are. A key that sites trust and that is not there can't be replaced by one that they don't.
  */
 export function issuing(before: Issuer | null, keyring: Keyring, nowMs: number): Issuing {
-  const had = keyring.keys(1);
+  const had = keyring.keys(before === null ? 1 : 0);
   const isLost = before?.spec.keys.some(({ id }) => !had.some((key) => key.id === id)) ?? false;
   if (isLost) return { ok: false };
   const keys = keyring.keys(before?.spec.keysMade ?? 1);
