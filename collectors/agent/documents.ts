@@ -16,7 +16,7 @@ import { desiredState } from '../../core/policy/desired-state.ts';
 import { digestOf } from '../../core/policy/digest.ts';
 import { openEnvelope, type TrustedKeys } from '../../core/policy/sign.ts';
 import type { Holdings } from '../../core/ports/policy-link.ts';
-import type { AgentState, Refusal } from './state.ts';
+import { type AgentState, neededDigests, type Refusal } from './state.ts';
 
 const MAX_TARGETS = 60;
 const MAX_SPECS = 128;
@@ -91,13 +91,12 @@ function acceptSpec(state: AgentState, body: SpecBody): Accepted {
   if (digestOf(body.spec) !== body.digest)
     return { ok: false, key, code: 'digest-mismatch', detail: 'the digest is not that of the content' };
   if (state.specs.some((held) => held.key === key && held.digest === body.digest)) return { ok: true, state };
-  if (state.specs.length >= MAX_SPECS)
+  const needed = neededDigests(state);
+  const least = state.specs.length < MAX_SPECS ? null : state.specs.find(({ digest }) => !needed.has(digest));
+  if (least === undefined)
     return { ok: false, key, code: 'too-many', detail: `the site holds ${MAX_SPECS} specifications already` };
-  return {
-    ok: true,
-    state: { ...state, specs: [...state.specs, { key, digest: body.digest }] },
-    spec: body,
-  };
+  const others = state.specs.filter((held) => held !== least && held.key !== key);
+  return { ok: true, state: { ...state, specs: [...others, { key, digest: body.digest }] }, spec: body };
 }
 
 function acceptTarget(state: AgentState, body: TargetBody, site: string, nowMs: number): Accepted {

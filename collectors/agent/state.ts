@@ -28,6 +28,9 @@ const HeldTarget = Type.Object({
 });
 export type HeldTarget = Static<typeof HeldTarget>;
 
+const HeldSpec = Type.Object({ key: Type.String(), digest: Type.String() });
+type HeldSpec = Static<typeof HeldSpec>;
+
 const Refused = Type.Object({
   key: Type.String(),
   digest: Type.String(),
@@ -50,7 +53,7 @@ export const AgentState = Type.Object({
   keys: Type.Union([KeysBody, Type.Null()]),
   site: Type.Union([SiteBody, Type.Null()]),
   targets: Type.Array(HeldTarget),
-  specs: Type.Array(Type.Object({ key: Type.String(), digest: Type.String() })),
+  specs: Type.Array(HeldSpec),
   /** The last revision that was handed out; never used twice. */
   revision: Type.Integer({ minimum: 0 }),
   /** What was confirmed last. */
@@ -128,9 +131,27 @@ export function withRefused(state: AgentState, refused: Refused): AgentState {
   return { ...state, refused: [...others, refused].slice(-MAX_REFUSED) };
 }
 
-/** Without specifications that nothing needs any more. Gives the digests that may be forgotten once the state is kept. */
+/**
+ * Without specifications that are over: generations older than any that is spoken of, and those of deleted policies. One
+ * that nothing names yet stays, since it may come before its target. Gives the digests to forget once the state is kept.
+ */
 export function withoutUnused(state: AgentState): { state: AgentState; unused: string[] } {
-  const needed = new Set([
+  const needed = neededDigests(state);
+  const newest = new Map(state.targets.map(({ key, body }) => [key, newestGeneration(body)]));
+  const isOver = ({ key, digest }: HeldSpec) => {
+    const [policy = '', generation] = splitKey(key);
+    return !needed.has(digest) && Number(generation) < (newest.get(policy) ?? 0);
+  };
+  if (!state.specs.some(isOver)) return { state, unused: [] };
+  const specs = state.specs.filter((spec) => !isOver(spec));
+  const left = new Set(specs.map(({ digest }) => digest));
+  const unused = state.specs.map(({ digest }) => digest).filter((digest) => !left.has(digest));
+  return { state: { ...state, specs }, unused };
+}
+
+/** Digests of what is in force, on its way, was in force before, or is spoken of by a target. */
+export function neededDigests(state: AgentState): Set<string> {
+  return new Set([
     ...state.good.policies.map(({ digest }) => digest),
     ...(state.trial?.policies ?? []).map(({ digest }) => digest),
     ...state.previous.map(({ digest }) => digest),
@@ -138,9 +159,19 @@ export function withoutUnused(state: AgentState): { state: AgentState; unused: s
       body.assignments.flatMap(({ current, next }) => [current?.digest ?? '', next?.digest ?? '']),
     ),
   ]);
-  const unused = state.specs.filter(({ digest }) => !needed.has(digest)).map(({ digest }) => digest);
-  if (unused.length === 0) return { state, unused };
-  return { state: { ...state, specs: state.specs.filter(({ digest }) => needed.has(digest)) }, unused };
+}
+
+function newestGeneration({ absent, assignments }: TargetBody): number {
+  if (absent) return Number.POSITIVE_INFINITY;
+  return Math.max(
+    0,
+    ...assignments.flatMap(({ current, next }) => [current?.generation ?? 0, next?.generation ?? 0]),
+  );
+}
+
+function splitKey(key: string): [policy: string, generation: string] {
+  const at = key.lastIndexOf('/');
+  return [key.slice(0, at), key.slice(at + 1)];
 }
 
 function parse(text: string | null): unknown {
