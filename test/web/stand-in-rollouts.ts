@@ -206,6 +206,9 @@ function madeUpSiteEvidence(nowMs: number): SiteEvidence {
     missing: 0,
     quarantined: 0,
     newestReceivedAtMs: nowMs - 2000,
+    newestMadeAtMs: nowMs - 2100,
+    hitsBefore: [],
+    unexpectedBefore: 0,
     intervalMs: 10_000,
     clockOffsetMs: 3,
     newest: {
