@@ -1,7 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { AllowlistSpec } from '../../core/model/allowlist.ts';
 import type { Report } from '../../core/model/report.ts';
-import { type Assignment, type Envelope, type SignedBody, TENANT } from '../../core/model/signed.ts';
+import {
+  type Assigned,
+  type Assignment,
+  type Envelope,
+  type SignedBody,
+  TENANT,
+} from '../../core/model/signed.ts';
 import type { Labels } from '../../core/model/site.ts';
 import { digestOf } from '../../core/policy/digest.ts';
 import { signBody } from '../../core/policy/sign.ts';
@@ -93,7 +99,7 @@ export function policyWorld() {
     assign(generation: number, spec: AllowlistSpec) {
       const digest = digestOf(spec);
       const policy = { kind: 'Allowlist', name: 'payments', tenant: TENANT } as const;
-      const current = { generation, digest, mode: 'enforce', probes: [], established: 'keep' } as const;
+      const current: Assigned = { generation, digest, mode: 'enforce', probes: [], established: 'keep' };
       const guard = { forbidden: [], widestCidr: null };
       const assignment: Assignment = {
         virtualSite: 'all',
