@@ -116,7 +116,7 @@ test('every example is valid', () => {
   expect(read.flatMap(({ faults }) => faults)).toEqual([]);
   expect(
     read.flatMap(({ documents }) => documents.map(({ document }) => document.metadata.name)).sort(),
-  ).toEqual(['all', 'hosts', 'prod', 'small', 'test']);
+  ).toEqual(['all', 'hosts', 'payments', 'prod', 'small', 'test']);
 });
 
 test('no text crashes the reader, and whatever is refused says where and what to do', () => {
