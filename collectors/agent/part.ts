@@ -65,11 +65,19 @@ export function fitted(part: PolicyReport): PolicyReport {
       established: { ...policy.established, some: policy.established.some.slice(0, 2) },
     })),
   };
-  const attempts = [part, withoutFlows(24), few, terse];
+  // A rule that is not listed was not hit.
+  const hitOnly = {
+    ...terse,
+    policies: terse.policies.map((policy) => ({
+      ...policy,
+      rules: policy.rules.filter(({ hits, probeHits }) => hits + probeHits > 0),
+    })),
+  };
+  const attempts = [part, withoutFlows(24), few, terse, hitOnly];
   for (let left = part.policies.length - 1; left >= 0; left -= 1)
-    attempts.push({ ...terse, policies: terse.policies.slice(0, left) });
+    attempts.push({ ...hitOnly, policies: hitOnly.policies.slice(0, left) });
   return (
-    attempts.find((attempt) => JSON.stringify(attempt).length <= MAX_BYTES) ?? { ...terse, policies: [] }
+    attempts.find((attempt) => JSON.stringify(attempt).length <= MAX_BYTES) ?? { ...hitOnly, policies: [] }
   );
 }
 

@@ -86,7 +86,10 @@ export const PolicyStatus = Type.Object({
   counterEpoch: Count,
   /** Workloads that the policy selects here. */
   workloads: Count,
-  /** New connections decided by each rule since this generation was applied, those of the site's own probes apart. */
+  /**
+   * New connections decided by each rule since this generation was applied, those of the site's own probes apart. Where a
+   * report would be too large, rules without any are left out.
+   */
   rules: Type.Array(Type.Object({ rule: Name, hits: Count, probeHits: Count }), { maxItems: 400 }),
   denies: Count,
   probeDenies: Count,

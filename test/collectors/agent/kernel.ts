@@ -6,6 +6,9 @@ import {
   type Wanted,
 } from '../../../core/ports/enforcer.ts';
 
+/** What a process meets that was killed in the midst of something. */
+export class Killed extends Error {}
+
 /** Who may still do something: a process that was killed may not. */
 export type Alive = { effect<T>(work: () => T): T };
 

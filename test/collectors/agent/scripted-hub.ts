@@ -14,7 +14,7 @@ import { digestOf } from '../../../core/policy/digest.ts';
 import { type SigningKey, signBody } from '../../../core/policy/sign.ts';
 import type { Documents, Holdings, PolicyLink } from '../../../core/ports/policy-link.ts';
 import { parseSelector } from '../../../core/selector.ts';
-import type { Alive } from './kernel.ts';
+import { type Alive, Killed } from './kernel.ts';
 
 export const NOW_MS = Date.UTC(2026, 0, 10);
 const HOUR_MS = 3_600_000;
@@ -65,7 +65,11 @@ export class ScriptedHub {
   }
 
   send(envelopes: readonly Envelope[], whole = false): void {
-    this.#site?.onDocuments({ envelopes, whole });
+    try {
+      this.#site?.onDocuments({ envelopes, whole });
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+    }
   }
 
   /** Holds the document, and pushes it to the site that is connected. */

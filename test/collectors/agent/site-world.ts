@@ -4,13 +4,11 @@ import { compileFaults } from '../../../core/dataplane/nftables/faults.ts';
 import type { PolicyReport, PolicyStatus } from '../../../core/model/policy-report.ts';
 import type { Connection } from '../../../core/ports/connections.ts';
 import type { ProbeMeeting, ProbeTarget } from '../../../core/ports/workload-prober.ts';
-import { type Alive, Kernel } from './kernel.ts';
+import { type Alive, Kernel, Killed } from './kernel.ts';
 import { NOW_MS, ScriptedHub } from './scripted-hub.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 export const SITE = 'jp-tokyo-1';
-
-export class Killed extends Error {}
 
 /** A machine: what is on its disk and in its kernel, and one agent after the other. */
 export class SiteWorld {
