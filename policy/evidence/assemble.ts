@@ -11,15 +11,11 @@ export type PolicyFound = {
   to_seq: number;
   clock_offset: number;
   held_reports: number;
-  first: [
-    seq: number,
-    receivedMs: number,
-    rules: string[],
-    hits: number[],
-    previousSame: number,
-    hasPrevious: number,
-    previousUnexpected: number,
-  ];
+  /** The first that has the stage applied. */
+  first: [receivedMs: number, rules: string[], hits: number[]];
+  began_reports: number;
+  /** The first that speaks of the generation, and what the row before it says. */
+  began: [seq: number, hasPrevious: number, previousSame: number, previousUnexpected: number];
   not_live: number;
   full_sets: number;
   counter_epochs: number[];
@@ -117,27 +113,30 @@ export function assemble(
       lostObservations: sum(held, (one) => one.lost) + silent,
       unexpectedDenies: most(held, (one) => one.unexpected, 0),
     },
-    ...(from === undefined ? { hitsBefore: [], unexpectedBefore: 0 } : beforeStage(from, reports)),
-    appliedSinceMs: from?.first[1] ?? null,
+    ...(from === undefined
+      ? { hitsBefore: [], unexpectedBefore: 0 }
+      : beforeStage(from, boots.find((one) => one.began_reports > 0) ?? from, reports)),
+    appliedSinceMs: from?.first[0] ?? null,
     scoreBefore: median(reports[0]?.scores ?? []),
     scoreNow: median(held.flatMap((one) => one.scores)),
   };
 }
 
 /**
- * Counters begin at zero with a generation, so where the report before had another, or none, all of them are the stage's.
- * Where it had the same, or nobody knows, the first report of the stage is what they are counted from.
+ * Counters begin at zero with a generation, so where the site had another before it took this one up in the stage, or none,
+ * all of them are the stage's. Where it had the same, or nobody knows, the first report that has it applied is what they are
+ * counted from. Unexpected denies begin at zero with a mode, too.
  */
 function beforeStage(
-  { first }: PolicyFound,
+  { first: [, rules, hits] }: PolicyFound,
+  { began: [, hasPrevious, previousSame, previousUnexpected] }: PolicyFound,
   reports: readonly ReportFound[],
 ): Pick<SiteEvidence, 'hitsBefore' | 'unexpectedBefore'> {
-  const [, , rules, hits, previousSame, hasPrevious, previousUnexpected] = first;
   const beganAtZero =
     hasPrevious === 1 ? previousSame === 0 : reports.some((one) => one.is_heard_before === 1);
   return {
     hitsBefore: beganAtZero ? [] : rules.map((rule, at) => ({ rule, hits: hits[at] ?? 0 })),
-    unexpectedBefore: previousSame === 1 ? previousUnexpected : 0,
+    unexpectedBefore: previousUnexpected,
   };
 }
 

@@ -22,14 +22,17 @@ const FELL = `before.1 = 1 AND same AND before.2 = counter_epoch AND (denies < b
 
 /**
  * A row a site and boot. `told`: rows of the stage from the first that has seen its target on; `held`: those from the first
- * that has it applied on. The row before that first one says what its counters went on from.
+ * that has it applied on. The row before the first that speaks of the generation in this stage says whether its counters
+ * went on from something.
  */
 export const POLICY_SQL = `
 SELECT site, boot, count() AS reports, min(seq) AS from_seq, max(seq) AS to_seq,
   max(ifNull(abs(clock_offset_ms), -1)) AS clock_offset,
   countIf(held) AS held_reports,
-  argMinIf((seq, received_ms, arrayMap(one -> toString(one), rule), hits, before.1, before.7,
-    if(before.2 = counter_epoch, least(before.4, unexpected_denies), 0)), seq, applied) AS first,
+  argMinIf((received_ms, arrayMap(one -> toString(one), rule), hits), seq, applied) AS first,
+  countIf(same) AS began_reports,
+  argMinIf((seq, before.7, before.1, if(before.1 = 1 AND before.8 = 1 AND before.2 = counter_epoch AND
+    before.4 <= unexpected_denies, before.4, 0)), seq, same) AS began,
   countIf(held AND NOT applied) AS not_live, maxIf(full_sets, held) AS full_sets,
   groupUniqArrayIf(counter_epoch, held AND same) AS counter_epochs,
   countIf(held AND fell AND was_held) AS decreases, sumIf(lost, held) AS lost,
@@ -40,13 +43,15 @@ FROM (
     lagInFrame(held_by AND ranged) OVER one AS was_held
   FROM (
     SELECT *, max(ranged AND seen) OVER so_far AS told_by, max(applied) OVER so_far AS held_by,
-      lagInFrame(tuple(toUInt8(same), counter_epoch, denies, unexpected_denies, rules, hits, toUInt8(1))) OVER one AS before
+      lagInFrame(tuple(toUInt8(same), counter_epoch, denies, unexpected_denies, rules, hits, toUInt8(1), toUInt8(same_mode)))
+        OVER one AS before
     FROM (
       SELECT toString(site) AS site, toString(boot) AS boot, seq, ${RECEIVED} AS received_ms, counter_epoch, rule, hits, denies,
         unexpected_denies, full_sets, lost, clock_offset_ms, score,
         received_at > ${ms('started')} AS ranged, (seen_epoch, seen_n) >= ({epoch:UInt32}, {n:UInt64}) AS seen,
         generation = {generation:UInt64} AND digest = {digest:String} AS same, cityHash64(rule) AS rules,
-        ranged AND seen AND same AND mode = {mode:String} AND enforcement = 'on' AND phase = 'applied' AND live = 1
+        mode = {mode:String} AS same_mode,
+        ranged AND seen AND same AND same_mode AND enforcement = 'on' AND phase = 'applied' AND live = 1
           AND workloads > 0 AS applied
       FROM plumbline.policy_report FINAL WHERE ${OF_POLICY}
     )
@@ -68,21 +73,21 @@ GROUP BY site`;
 
 /**
  * Of all reports, whatever they say: how many of a span of numbers are stored, scores before the stage, and whether the site
- * was heard before its first report that has the stage applied.
+ * was heard before its first report that speaks of the stage's generation.
  */
 export const REPORT_SQL = `
 SELECT site, uniqExactIf((boot, seq), boot = from_boot AND seq BETWEEN from_seq AND to_seq) AS stored,
   arraySort(arrayMap(one -> one.3, groupUniqArrayIf((boot, seq, assumeNotNull(score)),
     isNotNull(score) AND received_at <= ${ms('started')}))) AS scores,
-  countIf((boot, seq) < (first_boot, first_seq)) > 0 AS is_heard_before, from_boot
+  countIf((boot, seq) < (began_boot, began_seq)) > 0 AS is_heard_before, from_boot
 FROM (
   SELECT site, boot, seq, received_at, score FROM plumbline.report
   WHERE ${WITHIN} AND site IN (SELECT arrayJoin({sites:Array(String)}))
 ) AS r
 INNER JOIN (
-  SELECT span.1 AS site, span.2 AS from_boot, span.3 AS from_seq, span.4 AS to_seq, span.5 AS first_boot, span.6 AS first_seq
+  SELECT span.1 AS site, span.2 AS from_boot, span.3 AS from_seq, span.4 AS to_seq, span.5 AS began_boot, span.6 AS began_seq
   FROM (SELECT arrayJoin(arrayZip({spanSites:Array(String)}, {boots:Array(String)}, {froms:Array(UInt64)},
-    {tos:Array(UInt64)}, {firstBoots:Array(String)}, {firstSeqs:Array(UInt64)})) AS span)
+    {tos:Array(UInt64)}, {beganBoots:Array(String)}, {beganSeqs:Array(UInt64)})) AS span)
 ) AS s ON r.site = s.site
 GROUP BY site, from_boot`;
 

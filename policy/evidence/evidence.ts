@@ -104,16 +104,16 @@ async function gatherSome(store: Store, question: StageQuestion, sites: string[]
 
 function spansOf(found: ReadonlyMap<string, readonly PolicyFound[]>) {
   const spans = [...found.values()].flatMap((boots) => {
-    const first = boots.find((one) => one.held_reports > 0);
-    return boots.map((one) => ({ ...one, firstBoot: first?.boot ?? '', firstSeq: first?.first[0] ?? 0 }));
+    const began = boots.find((one) => one.began_reports > 0);
+    return boots.map((one) => ({ ...one, beganBoot: began?.boot ?? '', beganSeq: began?.began[0] ?? 0 }));
   });
   return {
     spanSites: spans.map(({ site }) => site),
     boots: spans.map(({ boot }) => boot),
     froms: spans.map((one) => one.from_seq),
     tos: spans.map((one) => one.to_seq),
-    firstBoots: spans.map(({ firstBoot }) => firstBoot),
-    firstSeqs: spans.map(({ firstSeq }) => firstSeq),
+    beganBoots: spans.map(({ beganBoot }) => beganBoot),
+    beganSeqs: spans.map(({ beganSeq }) => beganSeq),
   };
 }
 

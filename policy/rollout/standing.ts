@@ -40,8 +40,8 @@ export function showsFail(state: SiteState | undefined, spec: RolloutSpec): bool
   const policy = policyIn(state, spec);
   if (policy === undefined || !isStageHere(policy, spec)) return false;
   const { maxUnexpectedDenies } = stageOf(spec).plan;
-  const { phase, live, unexpectedDenies } = policy;
-  return phase === 'refused' || (phase === 'applied' && !live) || unexpectedDenies > maxUnexpectedDenies;
+  const { phase, unexpectedDenies } = policy;
+  return phase === 'refused' || unexpectedDenies > maxUnexpectedDenies;
 }
 
 function policyIn(state: SiteState | undefined, { policy }: RolloutSpec): PolicyStanding | undefined {
