@@ -33,7 +33,7 @@ export class Audience {
   }
 
   /** Takes over what changed in the fleet; null when nothing of it concerns this filter. */
-  step(changed: Iterable<string>, removed: Iterable<string>, virtualSites: boolean): Step | null {
+  step(changed: Iterable<string>, removed: Iterable<string>, aside: boolean): Step | null {
     const upserted = new Set<string>();
     const gone = new Set<string>();
     for (const id of changed) {
@@ -44,7 +44,7 @@ export class Audience {
       } else if (this.#selected.delete(id)) gone.add(id);
     }
     for (const id of removed) if (this.#selected.delete(id)) gone.add(id);
-    if (upserted.size + gone.size === 0 && !virtualSites) return null;
+    if (upserted.size + gone.size === 0 && !aside) return null;
     this.#version++;
     if (upserted.size + gone.size > 0) this.#rollupJson = JSON.stringify(rollupOf(this.#entries()));
     return { version: this.#version, changed: upserted, removed: gone, rollupJson: this.#rollupJson };
@@ -52,7 +52,7 @@ export class Audience {
 
   snapshot(hub: HubView): string {
     const sites = [...this.#entries()].map(({ json }) => json).join(',');
-    return `{"type":"snapshot","version":${this.#version},"hub":${JSON.stringify(hub)},"rollup":${this.#rollupJson},"sites":[${sites}],"virtualSites":${this.#fleet.virtualSitesJson()}}`;
+    return `{"type":"snapshot","version":${this.#version},"hub":${JSON.stringify(hub)},"rollup":${this.#rollupJson},"sites":[${sites}],"virtualSites":${this.#fleet.virtualSitesJson()},"rollouts":${this.#fleet.rolloutsJson()}}`;
   }
 
   /** From one version to now; sites are told as they are now, however often they changed in between. */
@@ -65,7 +65,7 @@ export class Audience {
       else upsert.push(entry.json);
     }
     const gone = [...remove].filter((id) => !this.#selected.has(id));
-    return `{"type":"delta","from":${from},"version":${this.#version},"hub":${JSON.stringify(hub)},"rollup":${this.#rollupJson},"upsert":[${upsert.join(',')}],"remove":${JSON.stringify(gone)},"virtualSites":${this.#fleet.virtualSitesJson()}}`;
+    return `{"type":"delta","from":${from},"version":${this.#version},"hub":${JSON.stringify(hub)},"rollup":${this.#rollupJson},"upsert":[${upsert.join(',')}],"remove":${JSON.stringify(gone)},"virtualSites":${this.#fleet.virtualSitesJson()},"rollouts":${this.#fleet.rolloutsJson()}}`;
   }
 
   pulse(version: number, hub: HubView): string {

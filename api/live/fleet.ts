@@ -11,6 +11,7 @@ import { rollup } from '../../core/rollup.ts';
 import { matches, selectorText } from '../../core/selector.ts';
 import { siteLabels } from '../../core/site-labels.ts';
 import type { Directory, DirectoryChange } from '../directory.ts';
+import { liveRollouts } from '../policy/live-rollouts.ts';
 import { siteView } from './site-view.ts';
 
 const validator = Compile(SiteState);
@@ -24,8 +25,8 @@ export type FleetEntry = {
 };
 type Membership = { labels: Labels; virtualSites: string[] };
 
-/** Sites whose view changed, came or went. */
-export type FleetChange = { changed: readonly string[]; removed: readonly string[]; virtualSites: boolean };
+/** Sites whose view changed, came or went; `aside` when virtual sites or rollouts did. */
+export type FleetChange = { changed: readonly string[]; removed: readonly string[]; aside: boolean };
 
 /**
  * Every registered site and virtual site as it is now, from tables `resources` and `state`. Nothing is computed when a
@@ -47,6 +48,8 @@ export class Fleet {
   readonly #stops: (() => void)[];
   #sorted: string[] | null = null;
   #staleMembership = true;
+  #rolloutsJson = '[]';
+  #staleRollouts = true;
 
   constructor(parts: {
     directory: Directory;
@@ -107,6 +110,11 @@ export class Fleet {
       .join(',')}]`;
   }
 
+  /** The JSON array of the rollouts that the live view shows. */
+  rolloutsJson(): string {
+    return this.#rolloutsJson;
+  }
+
   members(virtualSite: string): SiteView[] {
     return [...this.#entries.values()].flatMap(({ view }) =>
       view.virtualSites.includes(virtualSite) ? [view] : [],
@@ -142,8 +150,18 @@ export class Fleet {
     this.#dirtySites.clear();
     const virtualSites = this.#refreshVirtualSites(touched);
     this.#staleMembership = false;
-    if (changed.length + removed.length === 0 && !virtualSites) return;
-    for (const listener of this.#listeners) listener({ changed, removed, virtualSites });
+    const rollouts = this.#refreshRollouts();
+    if (changed.length + removed.length === 0 && !virtualSites && !rollouts) return;
+    for (const listener of this.#listeners) listener({ changed, removed, aside: virtualSites || rollouts });
+  }
+
+  #refreshRollouts(): boolean {
+    if (!this.#staleRollouts) return false;
+    this.#staleRollouts = false;
+    const json = JSON.stringify(liveRollouts(this.#directory.rollouts.values()));
+    if (json === this.#rolloutsJson) return false;
+    this.#rolloutsJson = json;
+    return true;
   }
 
   #freshness(site: Site, state: SiteState | null, hearing: Hearing, nowMs: number): Freshness {
@@ -217,6 +235,7 @@ export class Fleet {
   #noteResources(changes: readonly DirectoryChange[]): void {
     for (const { kind, name } of changes) {
       if (kind === 'VirtualSite') this.#staleMembership = true;
+      if (kind === 'Rollout') this.#staleRollouts = true;
       if (kind !== 'Site') continue;
       this.#memberships.delete(name);
       this.#dirtySites.add(name);

@@ -30,7 +30,7 @@ export class Live {
   readonly #audiences = new Map<string, Audience>();
   #changed = new Set<string>();
   #removed = new Set<string>();
-  #virtualSites = false;
+  #aside = false;
   #shownHub = '';
   #recheckedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -48,10 +48,10 @@ export class Live {
       'plumbline_live_slow_total',
       'Viewers let go because they did not keep up',
     );
-    this.#stopWatching = fleet.onChange(({ changed, removed, virtualSites }) => {
+    this.#stopWatching = fleet.onChange(({ changed, removed, aside }) => {
       for (const id of changed) this.#changed.add(id);
       for (const id of removed) this.#removed.add(id);
-      this.#virtualSites ||= virtualSites;
+      this.#aside ||= aside;
     });
   }
 
@@ -166,16 +166,16 @@ export class Live {
   /** Brings every audience to the fleet's present; gives the size of the largest delta. */
   #flush(): number {
     this.#fleet.refresh();
-    const [changed, removed, virtualSites] = [this.#changed, this.#removed, this.#virtualSites];
+    const [changed, removed, aside] = [this.#changed, this.#removed, this.#aside];
     this.#changed = new Set();
     this.#removed = new Set();
-    this.#virtualSites = false;
+    this.#aside = false;
     const hub = this.#hub();
     const hubChanged = this.#hubChanged(hub);
     let largest = 0;
     for (const audience of this.#audiences.values()) {
       const from = audience.version;
-      const step = audience.step(changed, removed, virtualSites);
+      const step = audience.step(changed, removed, aside);
       const text = step === null ? '' : audience.delta(from, step.changed, step.removed, hub);
       largest = Math.max(largest, text.length);
       for (const viewer of this.#viewers.keys()) {

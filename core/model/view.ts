@@ -3,6 +3,7 @@
  */
 import Type, { type Static, type TSchema } from 'typebox';
 import { FleetEvent } from './event.ts';
+import { RolloutView } from './policy-view.ts';
 import { Link } from './report.ts';
 import { ROLES } from './resource.ts';
 import { HEALTH_STATES } from './score.ts';
@@ -339,6 +340,8 @@ export const LiveMessage = Type.Union([
     rollup: Rollup,
     sites: Type.Array(SiteView),
     virtualSites: Type.Array(VirtualSiteView),
+    /** Those on their way first, then the newest; 50 at most, with 2 reasons a stage. */
+    rollouts: Type.Array(RolloutView),
   }),
   Type.Object({
     type: Type.Literal('delta'),
@@ -349,6 +352,7 @@ export const LiveMessage = Type.Union([
     upsert: Type.Array(SiteView),
     remove: Type.Array(SiteId),
     virtualSites: Type.Array(VirtualSiteView),
+    rollouts: Type.Array(RolloutView),
   }),
   Type.Object({ type: Type.Literal('pulse'), version: Type.Integer(), hub: HubView }),
   Type.Object({ type: Type.Literal('error'), code: Type.String(), detail: Type.String() }),

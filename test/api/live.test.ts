@@ -12,12 +12,15 @@ import { ADMIN_TOKEN, closeOf, type Door, fieldOf, type Inbox, openDoor, quiet, 
 
 const shape = Compile(LiveMessage);
 
+type LiveRollouts = Extract<LiveMessage, { type: 'snapshot' }>['rollouts'];
+
 /** The fleet as a client that follows the versions holds it; throws when a version was missed. */
 class Follower {
   readonly sites = new Map<string, SiteView>();
   version = 0;
   virtualSites: string[] = [];
   members = 0;
+  rollouts: LiveRollouts = [];
   blind: unknown = null;
   caughtUp = true;
   take(message: LiveMessage): void {
@@ -34,6 +37,7 @@ class Follower {
       this.sites.set(site.id, site);
     if (message.type === 'delta') for (const id of message.remove) this.sites.delete(id);
     this.virtualSites = message.virtualSites.map(({ name }) => name);
+    this.rollouts = message.rollouts;
     this.members = message.rollup.members;
   }
   /** Reads on until what it holds is as wanted. */
@@ -59,6 +63,33 @@ describe('the live view', () => {
     await door.call('PUT', '/api/v1/policies/VirtualSite/prod', virtualSite('prod', 'env in (prod)'));
   });
   afterAll(() => door.close());
+
+  test('a rollout comes into the view when it begins, and whenever it changes', async () => {
+    const { socket, inbox } = door.live();
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(subscribe());
+    const follower = new Follower();
+    await follower.until(inbox, ({ version }) => version > 0);
+    expect(follower.rollouts).toEqual([]);
+    await door.call('PUT', '/api/v1/policies/Allowlist/payments', {
+      body: {
+        apiVersion: 'plumbline.io/v1',
+        kind: 'Allowlist',
+        metadata: { name: 'payments' },
+        spec: { workloads: {}, egress: [] },
+        rollout: { stages: [{ virtualSite: 'prod' }] },
+      },
+    });
+    await follower.until(inbox, ({ rollouts }) => rollouts[0]?.phase === 'progressing');
+    expect(follower.rollouts).toMatchObject([
+      { name: 'payments', generation: 1, stage: 0, stages: [{ virtualSite: 'prod' }] },
+    ]);
+    await door.call('POST', '/api/v1/rollouts/Allowlist/payments/pause');
+    await follower.until(inbox, ({ rollouts }) => rollouts[0]?.phase === 'paused');
+    await door.call('DELETE', '/api/v1/policies/Allowlist/payments');
+    await follower.until(inbox, ({ rollouts }) => rollouts.length === 0);
+    socket.close();
+  });
 
   test('begins with a snapshot and follows with deltas whose versions leave nothing out', async () => {
     const { socket, inbox } = door.live();

@@ -107,7 +107,7 @@ function socketsOf(server: Server): ReadonlySet<Socket> {
 /** What every live message says besides its sites. */
 function aside(sites: readonly SiteView[], nowMs: number) {
   const hub = { version: '0.1.0', nowMs, caughtUp: true, blind: null };
-  return { hub, rollup: rollupOf(sites), virtualSites: [] };
+  return { hub, rollup: rollupOf(sites), virtualSites: [], rollouts: [] };
 }
 
 /** Live views: the first message of a viewer is its subscription, answered with a snapshot. */

@@ -9,11 +9,14 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { build } from 'vite';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { RolloutView } from '../../core/model/policy-view.ts';
+import type { Role } from '../../core/model/resource.ts';
 import type { HubView, LiveMessage, LiveRequest, SiteView, VirtualSiteView } from '../../core/model/view.ts';
 import { problem } from '../../core/problem.ts';
 import { matches, parseSelector } from '../../core/selector.ts';
 import { ROOT } from '../parts/process.ts';
 import { madeUpDetail, madeUpEvents, madeUpHistory, madeUpSites, rollupOf } from './stand-in-fleet.ts';
+import { madeUpDetailOf, madeUpRollout } from './stand-in-rollouts.ts';
 
 /** As api/http/protect.ts sends it. */
 const POLICY =
@@ -43,6 +46,11 @@ export class StandIn {
     { name: 'prod', selector: 'env=prod' },
     { name: 'test', selector: 'env=test' },
   ];
+  rollouts: RolloutView[] = [madeUpRollout(Date.now())];
+  /** In whose role who signs in asks. */
+  role: Role = 'admin';
+  /** What was asked to be done with rollouts, as `promote payments`. */
+  readonly moves: string[] = [];
   hub: Omit<HubView, 'nowMs'> = { version: '0.1.0', caughtUp: true, blind: null };
   /** Connections are refused. */
   away = false;
@@ -170,6 +178,7 @@ export class StandIn {
           rollup: rollupOf(this.sites.filter((site) => site.virtualSites.includes(name))),
         }),
       ),
+      rollouts: this.rollouts,
     };
   }
 
@@ -209,7 +218,8 @@ export class StandIn {
       this.#sessions.clear();
       return json(204, null);
     }
-    if (path === 'session') return json(200, { by: 'admin', role: 'admin', expiresAtMs: null });
+    if (path === 'session') return json(200, { by: 'admin', role: this.role, expiresAtMs: null });
+    if (path.startsWith('rollouts/')) return this.#answerRollout(path, request.method ?? '', json);
     if (path === 'events')
       return json(200, { items: madeUpEvents(url.searchParams.get('site'), Date.now()), next: null });
     const [, id, part] = path.split('/');
@@ -218,6 +228,22 @@ export class StandIn {
     if (part === undefined) return json(200, madeUpDetail(site, Date.now()));
     const [from, to, step] = ['from', 'to', 'step'].map((name) => Number(url.searchParams.get(name)));
     return json(200, madeUpHistory(site.id, from ?? 0, to ?? 0, step ?? 1));
+  }
+
+  async #answerRollout(
+    path: string,
+    method: string,
+    json: (status: number, body: unknown) => void,
+  ): Promise<void> {
+    const [, , name = '', action = ''] = path.split('/');
+    const rollout = this.rollouts.find((one) => one.name === name);
+    if (rollout === undefined) return json(404, problem('not-found', `there is no rollout of ${name}`));
+    if (method === 'GET') return json(200, madeUpDetailOf(rollout, Date.now()));
+    this.moves.push(`${action} ${name}`);
+    if (action === 'rollback') return json(409, problem('rollout-phase', 'there is nothing to roll back'));
+    this.rollouts = [{ ...rollout, phase: 'paused', reason: 'paused by admin' }];
+    this.change([]);
+    return json(200, { effect: 'updated', kind: 'Rollout', name });
   }
 
   async #signIn(
@@ -233,7 +259,7 @@ export class StandIn {
     const session = `session-${this.#sessions.size}-${Math.random().toString(36).slice(2)}`;
     this.#sessions.add(session);
     response.setHeader('set-cookie', `plumbline=${session}; HttpOnly; SameSite=Strict; Path=/`);
-    return json(200, { by: 'admin', role: 'admin', expiresAtMs: null });
+    return json(200, { by: 'admin', role: this.role, expiresAtMs: null });
   }
 
   #serveFile(path: string, response: ServerResponse): void {
