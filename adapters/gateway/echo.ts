@@ -66,7 +66,7 @@ function attempt(
       // No agent: a connection that was there before proves nothing.
       agent: false,
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]),
       // The pinned authority is the hub's own and signs nobody else, so any name it vouches for is the hub's.
       ...(ca !== null && { ca, checkServerIdentity: () => undefined }),
     });

@@ -27,6 +27,7 @@ export function createProber(probePorts: { from: number; to: number }): Workload
 
   async function asWorkload(uid: number, { address, port }: ProbeTarget): Promise<ProbeMeeting> {
     const gid = await groupOf(uid);
+    if (isStopped) return unable('the collector stops');
     const range = { fromPort: probePorts.from, toPort: probePorts.to };
     const order = JSON.stringify({ uid, gid, address, port, ...range, timeoutMs: CONNECT_MS });
     const text = await new Promise<string>((resolve) => {

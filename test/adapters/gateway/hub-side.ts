@@ -26,6 +26,7 @@ type Options = {
 export class HubSide {
   readonly frames: ReportFrame[] = [];
   readonly instances: string[] = [];
+  readonly holdings: Extract<SiteMessage, { type: 'have' }>[] = [];
   readonly behaviour = {
     acknowledge: true,
     answerPings: true,
@@ -114,7 +115,10 @@ export class HubSide {
       if (answerPings) tell(socket, { type: 'pong', sentAtMs: message.sentAtMs, hubTimeMs: this.#timeMs() });
       return;
     }
-    if (message.type === 'have') return;
+    if (message.type === 'have') {
+      this.holdings.push(message);
+      return;
+    }
     this.instances.push(message.instance);
     if (message.proof !== channelProof(keyFrom(key), site, nonce))
       socket.close(CLOSE.unauthorized, 'wrong key');

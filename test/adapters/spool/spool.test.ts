@@ -74,6 +74,24 @@ describe('the spool', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it('keeps texts by name, small and large, replaces them, and forgets them', async () => {
+    const first = await open();
+    for (const name of ['small', 'policy/state', 'policy/../../x']) {
+      first.keep(name, `of ${name}`);
+      first.keep(name, `new of ${name}`);
+      first.keep(`${name}-gone`, 'text');
+      first.keep(`${name}-gone`, null);
+      first.keep(`${name}-never`, null);
+    }
+    await first.stop();
+    const again = await open();
+    for (const name of ['small', 'policy/state', 'policy/../../x']) {
+      expect(again.kept(name)).toBe(`new of ${name}`);
+      expect(again.kept(`${name}-gone`)).toBeNull();
+    }
+    expect(existsSync(join(dir, 'x'))).toBe(false);
+  });
+
   it('counts boots and names the last one that made a report', async () => {
     const spool = await open();
     const first = spool.beginBoot();

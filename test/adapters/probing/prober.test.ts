@@ -1,0 +1,101 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createConnections } from '../../../adapters/linux/connections.ts';
+import { createProber } from '../../../adapters/probing/prober.ts';
+import type { Workload } from '../../../core/ports/enforcer.ts';
+import type { WorkloadProber } from '../../../core/ports/workload-prober.ts';
+
+const PORTS = { from: 65_300, to: 65_399 };
+const isRoot = process.getuid?.() === 0;
+/** Somebody whom this machine does not know, where this test may become anybody. */
+const UID = isRoot ? 40_123 : (process.getuid?.() ?? 0);
+const workload: Workload = { name: 'checkout', labels: {}, binding: { kind: 'user', uid: UID } };
+let prober: WorkloadProber;
+let server: Server;
+let visitors: Socket[];
+
+beforeEach(async () => {
+  visitors = [];
+  prober = createProber(PORTS);
+  server = createServer((socket) => {
+    visitors.push(socket);
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+afterEach(async () => {
+  await prober.stop();
+  for (const socket of visitors) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+function target() {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('it listens on a port');
+  return { address: '127.0.0.1', port: address.port, protocol: 'TCP' as const };
+}
+
+describe('a probe', () => {
+  it('connects as the workload, and once more as the collector', async () => {
+    expect(await prober.probe(workload, target())).toEqual({ outcome: 'connected', control: 'connected' });
+    expect(visitors.length).toBe(2);
+  });
+
+  it('comes from the ports that are counted apart, and from no other', async () => {
+    const { port } = target();
+    const taken = createProber({ from: port, to: port });
+    expect(await taken.probe(workload, target())).toMatchObject({
+      outcome: 'unable',
+      detail: expect.stringMatching(/no source port/),
+    });
+    await taken.stop();
+  });
+
+  it('that is refused says so, and that the target answers nobody', async () => {
+    const to = target();
+    await new Promise((resolve) => server.close(resolve));
+    expect(await prober.probe(workload, to)).toMatchObject({ outcome: 'refused', control: 'no-answer' });
+  });
+
+  it("of what it can't be is told as such, and never guessed", async () => {
+    const behind: Workload = { ...workload, binding: { kind: 'interface', name: 'veth0' } };
+    expect(await prober.probe(behind, target())).toMatchObject({ outcome: 'unable', control: 'unable' });
+    expect(await prober.probe(workload, { ...target(), protocol: 'UDP' })).toMatchObject({
+      outcome: 'unable',
+    });
+  });
+
+  it('is over when the collector stops', async () => {
+    const probing = prober.probe(workload, target());
+    await prober.stop();
+    expect((await probing).outcome).toBe('unable');
+  });
+});
+
+describe('the connections of a user', () => {
+  it('are those that are established, with both ends', async () => {
+    const mine: Workload = { ...workload, binding: { kind: 'user', uid: process.getuid?.() ?? 0 } };
+    const to = target();
+    const { connect } = await import('node:net');
+    const socket = connect(to.port, to.address);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    const find = async () =>
+      (await createConnections().list(mine)).filter(({ localPort }) => localPort === socket.localPort);
+    expect(await find()).toEqual([
+      {
+        direction: 'egress',
+        protocol: 'TCP',
+        localAddress: '127.0.0.1',
+        localPort: socket.localPort,
+        remoteAddress: '127.0.0.1',
+        remotePort: to.port,
+      },
+    ]);
+    socket.destroy();
+    for (const visitor of visitors) visitor.destroy();
+    await expect.poll(find).toEqual([]);
+    expect(await createConnections().list({ ...mine, binding: { kind: 'interface', name: 'lo' } })).toEqual(
+      [],
+    );
+  });
+});
