@@ -199,6 +199,19 @@ export async function openParts() {
   };
   const { census, ...noted } = notingCensus();
   const calls = calling(log, table, resources);
+  const given = () => ({
+    log,
+    table,
+    store,
+    census,
+    clock,
+    logger: quiet,
+    metrics,
+    hearing: listen,
+    keyring,
+    evidence: createEvidence({ store }),
+    tickMs: 10,
+  });
   return {
     clock,
     log,
@@ -208,21 +221,9 @@ export async function openParts() {
     ...noted,
     ...calls,
     ...asking(store),
+    given,
     async control(part: Partial<Parameters<typeof createControl>[0]> = {}) {
-      const given = {
-        log,
-        table,
-        store,
-        census,
-        clock,
-        logger: quiet,
-        metrics,
-        hearing: listen,
-        keyring,
-        evidence: createEvidence({ store }),
-        tickMs: 10,
-      };
-      const control = createControl({ ...given, ...part });
+      const control = createControl({ ...given(), ...part });
       controls.push(control);
       await control.start();
       return control;

@@ -154,6 +154,7 @@ export async function openPolicyParts(sites: Record<string, Record<string, strin
     views: { specs, targets },
     fleet,
     rollout,
+    given: () => ({ ...parts.given(), evidence: fleet.evidence }),
     control: (part: Parameters<typeof parts.control>[0] = {}) =>
       parts.control({ evidence: fleet.evidence, ...part }),
     /** Registers the sites, and virtual sites `test` and `prod`. */
