@@ -80,7 +80,9 @@ describe('the connections of a user', () => {
     const socket = connect(to.port, to.address);
     await new Promise((resolve) => socket.once('connect', resolve));
     const find = async () =>
-      (await createConnections().list(mine)).filter(({ localPort }) => localPort === socket.localPort);
+      (await createConnections().list(mine)).filter(
+        ({ localPort, remotePort }) => localPort === socket.localPort && remotePort === to.port,
+      );
     expect(await find()).toEqual([
       {
         direction: 'egress',
