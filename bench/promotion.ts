@@ -63,8 +63,8 @@ async function measure(sites: number): Promise<Measured> {
       () => `${said.output().slice(-500)}\n${hub.output().slice(-2000)}`,
     );
     await sleep(WARM_UP_MS);
-    await put(hub, '/api/v1/virtual-sites/canary', virtualSite('canary', CANARY));
-    await put(hub, '/api/v1/virtual-sites/fleet', virtualSite('fleet', 'simulated'));
+    await put(hub, '/api/v1/policies/VirtualSite/canary', virtualSite('canary', CANARY));
+    await put(hub, '/api/v1/policies/VirtualSite/fleet', virtualSite('fleet', 'simulated'));
     const promotions: Promotion[] = [];
     for (let generation = 1; generation <= ROUNDS; generation++)
       promotions.push(await promote(hub, said, generation));
@@ -105,9 +105,9 @@ function virtualSite(name: string, selector: string) {
   return { apiVersion: 'plumbline.io/v1', kind: 'VirtualSite', metadata: { name }, spec: { selector } };
 }
 
-/** Each generation differs in a rule that nothing uses, so that it is a change at every site. */
+/** Each generation adds another address that nothing uses, so that it is a change at every site. */
 function policy(generation: number) {
-  const verify = { soak: '0s', minHits: 0, minHitsTotal: 0 };
+  const verify = { soak: '0s' };
   return {
     apiVersion: 'plumbline.io/v1',
     kind: 'Allowlist',
@@ -115,9 +115,15 @@ function policy(generation: number) {
     spec: {
       workloads: { matchLabels: { app: 'checkout' } },
       egress: [
-        { name: 'api', to: ['https://api.payments.example'] },
-        { name: 'stores', to: ['tcp://db.shop.example:5432', 'https://registry.example'] },
-        { name: 'change', to: [{ cidr: `203.0.113.${generation}/32`, ports: ['443/TCP'] }] },
+        {
+          name: 'shop',
+          to: [
+            'https://api.payments.example',
+            'tcp://db.shop.example:5432',
+            'https://registry.example',
+            { cidr: `203.0.113.${generation}/32`, ports: ['443/TCP'] },
+          ],
+        },
       ],
     },
     rollout: {
