@@ -11,8 +11,8 @@ export type PolicyFound = {
   to_seq: number;
   clock_offset: number;
   held_reports: number;
-  /** The first that has the stage applied. */
-  first: [receivedMs: number, rules: string[], hits: number[]];
+  /** The first that has the stage applied; whether a counter fell to it is not of the stage. */
+  first: [receivedMs: number, rules: string[], hits: number[], fell: number];
   began_reports: number;
   /** The first that speaks of the generation, and what the row before it says. */
   began: [seq: number, hasPrevious: number, previousSame: number, previousUnexpected: number];
@@ -35,19 +35,24 @@ export type NewestFound = {
     intervalMs: number,
   ];
 };
-/** A row of REPORT_SQL: one a span. */
+/** A row of REPORT_SQL: one a span, or one of a site that has none. */
 export type ReportFound = {
   site: string;
   from_boot: string;
   stored: number;
   scores: number[];
+  scores_now: number[];
   is_heard_before: number;
 };
 
 const status = Compile(PolicyStatus);
 
-/** A site of which nothing is recorded, but for what was refused. */
-export function nothingOf(site: string, quarantined: number): SiteEvidence {
+/** A site that said nothing of the policy: its scores are known all the same, if it was heard. */
+export function nothingOf(
+  site: string,
+  quarantined: number,
+  reports: readonly ReportFound[] = [],
+): SiteEvidence {
   return {
     site,
     reports: 0,
@@ -70,8 +75,8 @@ export function nothingOf(site: string, quarantined: number): SiteEvidence {
     hitsBefore: [],
     unexpectedBefore: 0,
     appliedSinceMs: null,
-    scoreBefore: null,
-    scoreNow: null,
+    scoreBefore: median(reports[0]?.scores ?? []),
+    scoreNow: median(reports[0]?.scores_now ?? []),
   };
 }
 
@@ -109,7 +114,7 @@ export function assemble(
       notLive: sum(held, (one) => one.not_live),
       fullSets: most(held, (one) => one.full_sets, 0),
       counterEpochs: new Set(held.flatMap((one) => one.counter_epochs)).size,
-      decreases: sum(held, (one) => one.decreases),
+      decreases: sum(held, (one) => one.decreases) - (from?.first[3] ?? 0),
       lostObservations: sum(held, (one) => one.lost) + silent,
       unexpectedDenies: most(held, (one) => one.unexpected, 0),
     },
@@ -118,7 +123,7 @@ export function assemble(
       : beforeStage(from, boots.find((one) => one.began_reports > 0) ?? from, reports)),
     appliedSinceMs: from?.first[0] ?? null,
     scoreBefore: median(reports[0]?.scores ?? []),
-    scoreNow: median(held.flatMap((one) => one.scores)),
+    scoreNow: median(from === undefined ? (reports[0]?.scores_now ?? []) : held.flatMap((one) => one.scores)),
   };
 }
 

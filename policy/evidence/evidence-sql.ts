@@ -29,18 +29,17 @@ export const POLICY_SQL = `
 SELECT site, boot, count() AS reports, min(seq) AS from_seq, max(seq) AS to_seq,
   max(ifNull(abs(clock_offset_ms), -1)) AS clock_offset,
   countIf(held) AS held_reports,
-  argMinIf((received_ms, arrayMap(one -> toString(one), rule), hits), seq, applied) AS first,
+  argMinIf((received_ms, arrayMap(one -> toString(one), rule), hits, toUInt8(fell)), seq, applied) AS first,
   countIf(same) AS began_reports,
   argMinIf((seq, before.7, before.1, if(before.1 = 1 AND before.8 = 1 AND before.2 = counter_epoch AND
     before.4 <= unexpected_denies, before.4, 0)), seq, same) AS began,
   countIf(held AND NOT applied) AS not_live, maxIf(full_sets, held) AS full_sets,
   groupUniqArrayIf(counter_epoch, held AND same) AS counter_epochs,
-  countIf(held AND fell AND was_held) AS decreases, sumIf(lost, held) AS lost,
+  countIf(held AND fell) AS decreases, sumIf(lost, held) AS lost,
   maxIf(unexpected_denies, applied) AS unexpected,
   groupArrayIf(assumeNotNull(score), held AND isNotNull(score) AND received_ms > {decided:Int64} - ${SCORE_WINDOW_MS}) AS scores
 FROM (
-  SELECT *, ${FELL} AS fell, told_by AND ranged AS told, held_by AND ranged AS held,
-    lagInFrame(held_by AND ranged) OVER one AS was_held
+  SELECT *, ${FELL} AS fell, told_by AND ranged AS told, held_by AND ranged AS held
   FROM (
     SELECT *, max(ranged AND seen) OVER so_far AS told_by, max(applied) OVER so_far AS held_by,
       lagInFrame(tuple(toUInt8(same), counter_epoch, denies, unexpected_denies, rules, hits, toUInt8(1), toUInt8(same_mode)))
@@ -58,7 +57,6 @@ FROM (
     WINDOW so_far AS (PARTITION BY site ORDER BY boot, seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW),
       one AS (PARTITION BY site ORDER BY boot, seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
   )
-  WINDOW one AS (PARTITION BY site ORDER BY boot, seq ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )
 WHERE told
 GROUP BY site, boot ORDER BY site, boot`;
@@ -72,19 +70,21 @@ WHERE ${OF_POLICY} AND received_at > ${ms('started')}
 GROUP BY site`;
 
 /**
- * Of all reports, whatever they say: how many of a span of numbers are stored, scores before the stage, and whether the site
+ * Of all reports, whatever they say: how many of a span of numbers are stored, scores before the stage and now, and whether the site
  * was heard before its first report that speaks of the stage's generation.
  */
 export const REPORT_SQL = `
-SELECT site, uniqExactIf((boot, seq), boot = from_boot AND seq BETWEEN from_seq AND to_seq) AS stored,
+SELECT r.site AS site, uniqExactIf((boot, seq), boot = from_boot AND seq BETWEEN from_seq AND to_seq) AS stored,
   arraySort(arrayMap(one -> one.3, groupUniqArrayIf((boot, seq, assumeNotNull(score)),
     isNotNull(score) AND received_at <= ${ms('started')}))) AS scores,
+  arrayMap(one -> one.3, groupUniqArrayIf((boot, seq, assumeNotNull(score)), isNotNull(score)
+    AND received_at > greatest(${ms('started')}, ${ms('decided')} - INTERVAL ${SCORE_WINDOW_MS / 1000} SECOND))) AS scores_now,
   countIf((boot, seq) < (began_boot, began_seq)) > 0 AS is_heard_before, from_boot
 FROM (
   SELECT site, boot, seq, received_at, score FROM plumbline.report
   WHERE ${WITHIN} AND site IN (SELECT arrayJoin({sites:Array(String)}))
 ) AS r
-INNER JOIN (
+LEFT JOIN (
   SELECT span.1 AS site, span.2 AS from_boot, span.3 AS from_seq, span.4 AS to_seq, span.5 AS began_boot, span.6 AS began_seq
   FROM (SELECT arrayJoin(arrayZip({spanSites:Array(String)}, {boots:Array(String)}, {froms:Array(UInt64)},
     {tos:Array(UInt64)}, {beganBoots:Array(String)}, {beganSeqs:Array(UInt64)})) AS span)

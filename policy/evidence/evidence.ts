@@ -97,7 +97,7 @@ async function gatherSome(store: Store, question: StageQuestion, sites: string[]
     const quarantined = refusedBySite.get(site) ?? 0;
     const one = newestBySite.get(site);
     return one === undefined
-      ? nothingOf(site, quarantined)
+      ? nothingOf(site, quarantined, reportsBySite.get(site))
       : assemble(one, boots.get(site) ?? [], reportsBySite.get(site) ?? [], quarantined);
   });
 }

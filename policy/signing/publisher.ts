@@ -56,7 +56,6 @@ export class Publisher {
   /** Everything is compared with the next `settle`. */
   load(view: TableView): void {
     this.documents.load(view.entries());
-    this.#noteAll();
   }
 
   note(changes: readonly Change[]): void {
