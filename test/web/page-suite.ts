@@ -9,6 +9,8 @@ type HubUnderTest = {
   signInUrl: string;
   token: string;
   site: string;
+  /** The policy of a rollout that it has. */
+  rollout?: string;
   stop(): Promise<void>;
 };
 
@@ -160,6 +162,10 @@ function testLooks(name: string, { hub, browser, page, goto }: Bench): void {
           ['fleet', '/', SITE_LINK],
           ['site', `/sites/${hub().site}`, '.panels .ledger'],
           ['events', '/events', 'h1'],
+          ['rollouts', '/rollouts', 'h1'],
+          ...(hub().rollout === undefined
+            ? []
+            : [['rollout', `/rollouts/allowlist/${hub().rollout}`, '.stages'] as const]),
         ] as const) {
           await goto(path);
           await page().waitForSelector(ready);

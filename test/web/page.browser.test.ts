@@ -14,6 +14,7 @@ pageSuite('stand-in', async () => {
     signInUrl: standIn.signInUrl,
     token: standIn.token,
     site,
+    rollout: 'payments',
     stop: () => standIn.stop(),
   };
 });
@@ -163,5 +164,68 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
     await page.getByText('now the worst of all').waitFor();
     expect(await ids()).toEqual(before);
     await expect.poll(async () => (await ids())[0], { timeout: 15_000 }).toBe(last.id);
+  });
+
+  test('a rollout shows its stages, what the traffic did, and every site with verdict and reasons; its list leads there', async () => {
+    await open(12);
+    await page.getByRole('link', { name: 'Rollouts' }).click();
+    await page.getByRole('link', { name: 'payments' }).click();
+    await page.waitForURL('**/rollouts/allowlist/payments');
+    const stages = page.getByRole('list', { name: 'Stages' }).getByRole('listitem');
+    await expect.poll(() => stages.count()).toBe(3);
+    expect(await stages.allTextContents()).toEqual([
+      expect.stringMatching(/1 testaudit.*passed.*pass.*3 of 3 sites passed/),
+      expect.stringMatching(
+        /2 test.*soaking.*inconclusive.*1 of 3 sites passed, 41 hits, 2 unexpected denies/,
+      ),
+      expect.stringMatching(/3 prod.*waiting.*not begun/),
+    ]);
+    await page.getByText('fraud.example (198.51.100.7)').waitFor();
+    const row = page.getByRole('row', { name: /test-c/ });
+    expect(await row.textContent()).toMatch(/inconclusive.*no traffic.*applied, generation 3/);
+    expect(await page.getByRole('row', { name: /test-a/ }).textContent()).toContain('2.4 s');
+    await page.keyboard.press('Escape');
+    await page.waitForURL('**/rollouts');
+  });
+
+  test('who may moves it, rolling back asks once more, and a refusal is told', async () => {
+    await open(12);
+    await page.goto(`${standIn.url}/rollouts/allowlist/payments`);
+    await page.getByRole('button', { name: 'Roll back' }).click();
+    await page.getByRole('button', { name: 'Leave it' }).click();
+    expect(standIn.moves).toEqual([]);
+    await page.getByRole('button', { name: 'Roll back' }).click();
+    await page.getByRole('button', { name: 'Roll back now' }).click();
+    await page.getByText('there is nothing to roll back').waitFor();
+    await page.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('paused by admin').waitFor();
+    await page.getByRole('button', { name: 'Resume' }).waitFor();
+    expect(standIn.moves).toEqual(['rollback payments', 'pause payments']);
+    expect(await axeFindings(page)).toEqual([]);
+  });
+
+  test('a viewer sees no buttons; a lost connection leaves none that can be pressed', async () => {
+    await open(12);
+    await page.goto(`${standIn.url}/rollouts/allowlist/payments`);
+    const pause = page.getByRole('button', { name: 'Pause' });
+    await pause.waitFor();
+    standIn.away = true;
+    standIn.drop();
+    await expect.poll(() => pause.isDisabled()).toBe(true);
+    standIn.away = false;
+    standIn.role = 'viewer';
+    await page.reload();
+    await page.waitForSelector('.stages');
+    await expect.poll(phase).toBe('live');
+    expect(await page.locator('.rollout-actions').count()).toBe(0);
+  });
+
+  test('without any rollout the page says how one begins', async () => {
+    await open(12);
+    standIn.rollouts = [];
+    await page.goto(`${standIn.url}/rollouts`);
+    await page.getByText('plumbline apply -f examples/payments.yaml').waitFor();
+    await page.goto(`${standIn.url}/rollouts/allowlist/none`);
+    await page.getByText('There is no rollout of an allowlist of this name.').waitFor();
   });
 });

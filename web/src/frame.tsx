@@ -8,6 +8,8 @@ import type { Feed, FeedState } from './live/feed.ts';
 import { useFeed, useNowMs } from './live/use-feed.ts';
 import { Logo } from './logo.tsx';
 import { Notices } from './notices.tsx';
+import { RolloutsPage } from './rollouts/page.tsx';
+import { RolloutPage } from './rollouts/rollout.tsx';
 import { follow, go, type Route, useRoute } from './route.ts';
 import { HelpDialog, useShortcuts } from './shortcuts.tsx';
 import { SignIn, takeCode } from './sign-in.tsx';
@@ -75,6 +77,13 @@ function SignedIn({ feed, state, route }: { feed: Feed; state: FeedState; route:
           <a href="/" onClick={follow} aria-current={route.page === 'fleet' ? 'page' : undefined}>
             Sites
           </a>
+          <a
+            href="/rollouts"
+            onClick={follow}
+            aria-current={route.page === 'rollouts' || route.page === 'rollout' ? 'page' : undefined}
+          >
+            Rollouts
+          </a>
           <a href="/events" onClick={follow} aria-current={route.page === 'events' ? 'page' : undefined}>
             Events
           </a>
@@ -137,6 +146,10 @@ function Page({
       );
     case 'site':
       return <SitePage key={route.id} id={route.id} state={state} />;
+    case 'rollouts':
+      return <RolloutsPage state={state} />;
+    case 'rollout':
+      return <RolloutPage key={route.name} name={route.name} state={state} />;
     case 'events':
       return <EventsPage key={route.search} search={route.search} />;
     case 'nowhere':
@@ -179,13 +192,20 @@ function HubStatus({ state }: { state: FeedState }) {
   );
 }
 
+const TITLES = {
+  fleet: 'Sites',
+  'sign-in': 'Sites',
+  events: 'Events',
+  rollouts: 'Rollouts',
+  nowhere: 'Not found',
+};
+
 /** A new page begins at its heading, for eyes and for those who listen. */
 function useTitleAndFocus(route: Route): void {
   const shown = useRef<string | null>(null);
-  const name = route.page === 'site' ? route.id : route.page;
+  const name = route.page === 'site' ? route.id : route.page === 'rollout' ? route.name : route.page;
   useEffect(() => {
-    const titles = { fleet: 'Sites', 'sign-in': 'Sites', events: 'Events', nowhere: 'Not found' };
-    document.title = `${route.page === 'site' ? route.id : titles[route.page]} · Plumbline`;
+    document.title = `${route.page === 'site' || route.page === 'rollout' ? name : TITLES[route.page]} · Plumbline`;
     const first = shown.current === null;
     shown.current = name;
     // The list puts the focus back where it was left.

@@ -3,9 +3,12 @@
  * when there was no answer. Answers are taken as their shape: the hub that wrote them also serves this page.
  */
 
+import type { RolloutDetail } from '../../core/model/policy-view.ts';
 import type { Report } from '../../core/model/report.ts';
+import type { RolloutAction } from '../../core/model/resource.ts';
 import type {
   SiteDetail as AnySiteDetail,
+  Applied,
   EventPage,
   Ledger,
   SessionView,
@@ -56,6 +59,16 @@ export function getEvents(wanted: {
   if (wanted.cursor !== undefined) query.set('cursor', wanted.cursor);
   if (wanted.limit !== undefined) query.set('limit', String(wanted.limit));
   return ask('GET', `events?${query}`);
+}
+
+export function getRollout(name: string, stage: number | null): Promise<Answer<RolloutDetail>> {
+  return ask(
+    'GET',
+    `rollouts/Allowlist/${encodeURIComponent(name)}${stage === null ? '' : `?stage=${stage}`}`,
+  );
+}
+export function moveRollout(name: string, action: RolloutAction): Promise<Answer<Applied>> {
+  return ask('POST', `rollouts/Allowlist/${encodeURIComponent(name)}/${action}`);
 }
 
 async function ask<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<Answer<T>> {

@@ -5,6 +5,8 @@ export type Route =
   | { page: 'fleet'; search: string }
   | { page: 'site'; id: string }
   | { page: 'events'; search: string }
+  | { page: 'rollouts' }
+  | { page: 'rollout'; name: string }
   | { page: 'sign-in' }
   | { page: 'nowhere'; path: string };
 
@@ -12,6 +14,9 @@ function routeOf(path: string, search: string): Route {
   const site = /^\/sites\/([a-z0-9-]+)$/.exec(path)?.[1];
   if (site !== undefined) return { page: 'site', id: site };
   if (path === '/' || path === '/sites') return { page: 'fleet', search };
+  const rollout = /^\/rollouts\/allowlist\/([a-z0-9-]+)$/.exec(path)?.[1];
+  if (rollout !== undefined) return { page: 'rollout', name: rollout };
+  if (path === '/rollouts') return { page: 'rollouts' };
   if (path === '/events') return { page: 'events', search };
   if (path === '/signin') return { page: 'sign-in' };
   return { page: 'nowhere', path };
@@ -49,6 +54,10 @@ export function useRoute(): Route {
 
 export function sitePath(id: string): string {
   return `/sites/${id}`;
+}
+
+export function rolloutPath(name: string): string {
+  return `/rollouts/allowlist/${name}`;
 }
 
 /** For links: follows within the page, and leaves new tabs and downloads to the browser. */

@@ -1,0 +1,108 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { RolloutDetail } from '../../../core/model/policy-view.ts';
+import type { Role } from '../../../core/model/resource.ts';
+import { ROLLOUT_SIGNS } from '../../../core/rollout-words.ts';
+import { getSession } from '../hub.ts';
+import type { FeedState } from '../live/feed.ts';
+import { useNowMs } from '../live/use-feed.ts';
+import { Age } from '../moment.tsx';
+import { follow, go } from '../route.ts';
+import { useShortcuts } from '../shortcuts.tsx';
+import { Actions } from './actions.tsx';
+import { DeniedPanel, RuleHitsPanel, SitesPanel } from './evidence.tsx';
+import { SignMark } from './sign.tsx';
+import { Stages } from './stages.tsx';
+import { useRollout } from './use-rollout.ts';
+
+/** One rollout: its stages, the sites of one of them, what the traffic did, and what can be done. */
+export function RolloutPage({ name, state }: { name: string; state: FeedState }) {
+  const [stage, setStage] = useState<number | null>(null);
+  const { detail, refusal, renew } = useRollout(name, stage, state);
+  useShortcuts({ back: () => go('/rollouts') });
+  return (
+    <main id="content" tabIndex={-1} class="rollout-page">
+      <p class="crumbs">
+        <a href="/rollouts" onClick={follow}>
+          ← Rollouts
+        </a>
+      </p>
+      {detail !== null ? (
+        <Detail detail={detail} state={state} chosen={stage} onChoose={setStage} onDone={renew} />
+      ) : (
+        <>
+          <h1>{name}</h1>
+          <p class="empty" role="status">
+            {refusal === null
+              ? 'Asking the hub …'
+              : refusal.code === 'not-found'
+                ? 'There is no rollout of an allowlist of this name.'
+                : refusal.detail}
+          </p>
+        </>
+      )}
+    </main>
+  );
+}
+
+function Detail({
+  detail,
+  state,
+  chosen,
+  onChoose,
+  onDone,
+}: {
+  detail: RolloutDetail;
+  state: FeedState;
+  chosen: number | null;
+  onChoose: (stage: number) => void;
+  onDone: () => void;
+}) {
+  const role = useRole();
+  const nowMs = useNowMs() + state.hubOffsetMs;
+  const stale = state.phase !== 'live';
+  // The live stream is ahead of what was asked for.
+  const rollout = state.fleet?.rollouts.find((one) => one.name === detail.rollout.name) ?? detail.rollout;
+  const at = rollout.stages[rollout.stage];
+  return (
+    <>
+      <header class="rollout-head">
+        <h1>{rollout.name}</h1>
+        <SignMark sign={ROLLOUT_SIGNS[rollout.phase]} stale={stale} />
+        <p class="muted">
+          generation <span class="figure">{rollout.generation}</span>, changed{' '}
+          <Age ms={rollout.updatedAtMs} nowMs={nowMs} /> ago by {rollout.updatedBy}
+        </p>
+        <Actions rollout={rollout} role={role} disabled={stale} onDone={onDone} />
+      </header>
+      {rollout.reason !== '' && <p class="site-reason">{rollout.reason}</p>}
+      {at !== undefined && at.reasons.length > 0 && (
+        <ul class="reasons">
+          {at.reasons.map((reason) => (
+            <li key={reason}>{reason}</li>
+          ))}
+        </ul>
+      )}
+      <Stages rollout={rollout} chosen={chosen ?? detail.stage} onChoose={onChoose} />
+      <div class="panels">
+        <RuleHitsPanel rules={detail.rules} />
+        <DeniedPanel denied={detail.denied} />
+        <SitesPanel detail={detail} />
+      </div>
+    </>
+  );
+}
+
+/** In whose role the page asks; null until the hub has said. */
+function useRole(): Role | null {
+  const [role, setRole] = useState<Role | null>(null);
+  useEffect(() => {
+    let current = true;
+    void getSession().then((answer) => {
+      if (current && answer.ok) setRole(answer.value.role);
+    });
+    return () => {
+      current = false;
+    };
+  }, []);
+  return role;
+}
