@@ -74,7 +74,7 @@ export const SiteEvidence = Type.Object({
    * generation, or nobody can tell that they did not: what came before is no proof. Empty where they began at zero.
    */
   hitsBefore: Type.Array(Type.Object({ rule: Type.String(), hits: Count })),
-  /** The same of unexpected denies, by the last report before, so that none of the stage's own is left out. */
+  /** The same of unexpected denies, by the last report before the stage, so that none of its own is left out. */
   unexpectedBefore: Count,
   /** When its first report came that had the stage's generation applied and live; the soak counts from it. */
   appliedSinceMs: Moment,

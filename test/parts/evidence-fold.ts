@@ -58,7 +58,8 @@ export function foldEvidence(question: StageQuestion, site: string, recorded: Re
     stored: heard.filter(({ boot, seq }) => boot === span.boot && seq >= span.from && seq <= span.to).length,
   }));
   const offsets = told.flatMap(({ clock_offset_ms: offset }) => (offset === null ? [] : [Math.abs(offset)]));
-  const now = held.filter((row) => row.received_at > decidedAtMs - WINDOW_MS).map(({ score }) => score);
+  const scored = first === undefined ? heard.filter((row) => row.received_at > startedAtMs) : held;
+  const now = scored.filter((row) => row.received_at > decidedAtMs - WINDOW_MS).map(({ score }) => score);
   const before = heard.filter((row) => row.received_at <= startedAtMs).map(({ score }) => score);
   const refused = recorded.refused.filter(
     (row) => row.received_at > startedAtMs && row.received_at <= decidedAtMs,
@@ -89,28 +90,31 @@ export function foldEvidence(question: StageQuestion, site: string, recorded: Re
     },
     ...(first === undefined
       ? { hitsBefore: [], unexpectedBefore: 0 }
-      : beforeStage(question, first, all, heard)),
+      : beforeStage(question, [first, told], all, heard)),
     appliedSinceMs: first?.received_at ?? null,
-    scoreBefore: told.length === 0 ? null : median(before),
+    scoreBefore: median(before),
     scoreNow: median(now),
   };
 }
 
 function beforeStage(
   question: StageQuestion,
-  first: PolicyRow,
+  [first, told]: [PolicyRow, readonly PolicyRow[]],
   all: readonly PolicyRow[],
   heard: readonly HeardRow[],
 ): Pick<SiteEvidence, 'hitsBefore' | 'unexpectedBefore'> {
-  const previous = all.filter((row) => order(row, first) < 0).at(-1);
+  const began = told.find((row) => isSame(question, row)) ?? first;
+  const previous = all.filter((row) => order(row, began) < 0).at(-1);
   const isGoingOn =
-    previous === undefined ? !heard.some((row) => order(row, first) < 0) : isSame(question, previous);
-  const unexpectedBefore =
-    previous !== undefined && isSame(question, previous) && previous.counter_epoch === first.counter_epoch
-      ? Math.min(previous.unexpected_denies, first.unexpected_denies)
-      : 0;
+    previous === undefined ? !heard.some((row) => order(row, began) < 0) : isSame(question, previous);
+  const isCountedOn =
+    previous !== undefined &&
+    isSame(question, previous) &&
+    previous.mode === question.mode &&
+    previous.counter_epoch === began.counter_epoch &&
+    previous.unexpected_denies <= began.unexpected_denies;
   const hitsBefore = isGoingOn ? first.rule.map((rule, at) => ({ rule, hits: first.hits[at] ?? 0 })) : [];
-  return { hitsBefore, unexpectedBefore };
+  return { hitsBefore, unexpectedBefore: isCountedOn ? previous.unexpected_denies : 0 };
 }
 
 function from<R>(rows: readonly R[], is: (row: R) => boolean): R[] {

@@ -32,7 +32,7 @@ export function question(part: Partial<StageQuestion> = {}): StageQuestion {
 export type Newest = NonNullable<SiteEvidence['newest']>;
 
 export function newest(part: Partial<Newest> = {}): Newest {
-  const probe = { workload: 'checkout', control: 'connected', atMs: STARTED_MS + 300_000 } as const;
+  const probe = { workload: 'checkout', control: 'connected', atMs: STARTED_MS + 570_000 } as const;
   return {
     enforcement: 'on',
     seen: { epoch: 1, n: 7 },

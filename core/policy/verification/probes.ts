@@ -3,11 +3,18 @@ import type { SiteEvidence, StageQuestion } from '../evidence.ts';
 import { MAX_CLOCK_OFFSET_MS } from './completeness.ts';
 import { type Found, reason } from './reasons.ts';
 
+/** A result is of now for so many intervals, or so long if that is longer. */
+const FRESH = { intervals: 30, leastMs: 300_000 } as const;
+
 /** Every declared probe, for every workload that the site tried it for, by results from after the generation was applied. */
-export function probes(question: StageQuestion, { newest, appliedSinceMs }: SiteEvidence): Found[] {
+export function probes(
+  question: StageQuestion,
+  { newest, appliedSinceMs, intervalMs }: SiteEvidence,
+): Found[] {
+  const oldestMs = question.decidedAtMs - Math.max(FRESH.leastMs, FRESH.intervals * intervalMs);
   return question.probes.flatMap((name) => {
     const results = (newest?.probes ?? []).filter((one) => one.name === name);
-    const sinceMs = Math.max(appliedSinceMs ?? Number.POSITIVE_INFINITY, newest?.appliedAtMs ?? 0);
+    const sinceMs = Math.max(appliedSinceMs ?? Number.POSITIVE_INFINITY, newest?.appliedAtMs ?? 0, oldestMs);
     const untilMs = question.decidedAtMs + MAX_CLOCK_OFFSET_MS;
     const valid = results.filter(({ atMs }) => atMs > sinceMs && atMs <= untilMs);
     const tried = new Set(valid.map(({ workload }) => workload)).size;
@@ -16,7 +23,7 @@ export function probes(question: StageQuestion, { newest, appliedSinceMs }: Site
       return [
         reason(
           'probe-missing',
-          `probe ${name} was tried for ${tried} of ${wanted} workloads since the generation was applied`,
+          `probe ${name} was tried for ${tried} of ${wanted} workloads since the generation was applied, and lately`,
         ),
       ];
     return valid.flatMap((one) => judge(one, question) ?? []);

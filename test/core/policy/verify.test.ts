@@ -114,6 +114,8 @@ const flaws: [name: string, evidence: SiteEvidence, ...codes: string[]][] = [
     'probe-missing',
   ],
   ['a probe from before', probed('api', { atMs: began + 900 }), 'inconclusive', 'probe-missing'],
+  ['a probe from long ago', probed('api', { atMs: began + 300_000 }), 'inconclusive', 'probe-missing'],
+  ['a probe of the future', probed('api', { atMs: began + 700_000 }), 'inconclusive', 'probe-missing'],
   ['a probe that could not be made', probed('api', { outcome: 'unable' }), 'inconclusive', 'probe-unable'],
   ['an allow probe refused', probed('api', { outcome: 'refused' }), 'fail', 'probe-blocked'],
   [

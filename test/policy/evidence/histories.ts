@@ -66,7 +66,13 @@ export function policyRow(said: Said, status: PolicyStatus, part: Partial<RowOf<
 export function history(site: string, seed: string): History {
   const random = randomFrom(seed);
   const chance = (share: number) => random() < share;
-  const trouble = { any: chance(0.7), before: chance(0.5), audited: chance(0.3), restarts: chance(0.15) };
+  const trouble = {
+    any: chance(0.7),
+    before: chance(0.5),
+    audited: chance(0.3),
+    restarts: chance(0.15),
+    retried: chance(0.5),
+  };
   const rows: RowOf<'report'>[] = [];
   const policies: RowOf<'policy_report'>[] = [];
   const appliesAt = 61 + Math.floor(random() * 4);
@@ -94,8 +100,8 @@ export function history(site: string, seed: string): History {
     const isOn = tick >= appliesAt;
     const status = policyStatus({
       seen: { epoch: 1, n: isOn && !isBad(0.005) ? 7 : 6 },
-      generation: isOn || trouble.audited ? 42 : 41,
-      mode: isOn ? 'enforce' : 'audit',
+      generation: (isOn && !isBad(0.01)) || trouble.audited ? 42 : 41,
+      mode: isOn || trouble.retried ? 'enforce' : 'audit',
       phase: isBad(0.01) ? 'applying' : 'applied',
       live: !isBad(0.01),
       workloads: isBad(0.005) ? 0 : 1,
