@@ -16,7 +16,7 @@ import { newSite, openParts, siteState, until, virtualSite } from './control-par
 const envelopes = Compile(Envelope);
 
 export const QUICK = { soak: '1s', minHits: 1, minHitsTotal: 1 } as const;
-export const TEST_THEN_PROD: Strategy = {
+const TEST_THEN_PROD: Strategy = {
   stages: [
     { virtualSite: 'test', verify: QUICK },
     { virtualSite: 'prod', verify: QUICK },

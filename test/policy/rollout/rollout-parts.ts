@@ -10,11 +10,11 @@ import type { Seen, SiteStanding } from '../../../policy/rollout/step.ts';
 export const NOON = Date.UTC(2026, 0, 15, 12);
 export const MINUTE_MS = 60_000;
 
-export const TEST_THEN_PROD: Strategy = { stages: [{ virtualSite: 'test' }, { virtualSite: 'prod' }] };
+const TEST_THEN_PROD: Strategy = { stages: [{ virtualSite: 'test' }, { virtualSite: 'prod' }] };
 
 type Beginning = Parameters<typeof begin>[0];
 
-export function beginning(part: Partial<Beginning> & { generation?: number; strategy?: Strategy } = {}) {
+function beginning(part: Partial<Beginning> & { generation?: number; strategy?: Strategy } = {}) {
   const { generation = 1, strategy = TEST_THEN_PROD, ...rest } = part;
   const spec = { workloads: '', egress: [] };
   const digest = digestOf([spec, generation]);
@@ -38,7 +38,7 @@ export function standing(site: string, part: Partial<SiteStanding> = {}): SiteSt
   return { site, isReachable: true, isSettled: true, isApplied: true, isHeardSince: true, ...part };
 }
 
-export function verdictOf(
+function verdictOf(
   verdict: Verdict,
   sites: readonly string[],
   text = `they ${verdict}`,
