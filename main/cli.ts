@@ -9,7 +9,7 @@ import { colourWanted, loadConfig } from '../config.ts';
 import { systemClock } from '../core/ports/clock.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { addSimulateCommand } from '../simulator/command.ts';
-import { createSimulatedAgent } from './simulated-agent.ts';
+import { simulatedAgents } from './simulated-agent.ts';
 
 const { version } = packageJson;
 
@@ -30,7 +30,7 @@ export async function runCli(argv: readonly string[], addRoles: (program: Comman
     findHub: (flags) => findConnection(flags, env),
     join,
     createGatewayUplink,
-    createAgent: createSimulatedAgent,
+    createAgent: simulatedAgents(),
     clock: systemClock,
     logger: pino({ level: 'error' }, pino.destination(2)),
     version,

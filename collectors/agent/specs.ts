@@ -26,6 +26,7 @@ export class Specs {
 
   keep(body: SpecBody): void {
     this.#memory.keep(nameOf(body.digest), JSON.stringify(body));
+    if (!this.#read.has(body.digest)) this.#read.set(body.digest, body.spec);
   }
 
   forget(digest: string): void {

@@ -6,8 +6,17 @@ import { contains, type Destination, type Peer, parsePeer, subtract } from './de
 /** A destination (egress) or source (ingress) of a rule, where it stands in the specification. */
 type PlacedPeer = { pointer: string; destination: Destination };
 
+/** A specification never changes, and is asked about with every plan of a site. */
+const read = new WeakMap<AllowlistSpec, readonly PlacedPeer[]>();
+
 /** Every peer that can be read, in the order of the specification. */
-export function peersOf(spec: AllowlistSpec): PlacedPeer[] {
+export function peersOf(spec: AllowlistSpec): readonly PlacedPeer[] {
+  const known = read.get(spec) ?? readPeers(spec);
+  read.set(spec, known);
+  return known;
+}
+
+function readPeers(spec: AllowlistSpec): PlacedPeer[] {
   const placed = (at: string, peer: Peer): PlacedPeer[] => {
     const parsed = parsePeer(peer);
     return parsed.ok ? [{ pointer: at, destination: parsed.destination }] : [];

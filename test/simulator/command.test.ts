@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { join } from '../../adapters/gateway/join.ts';
 import { createGatewayUplink } from '../../adapters/gateway/uplink.ts';
 import { systemClock } from '../../core/ports/clock.ts';
-import { createSimulatedAgent } from '../../main/simulated-agent.ts';
+import { simulatedAgents } from '../../main/simulated-agent.ts';
 import { addSimulateCommand } from '../../simulator/command.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -30,7 +30,7 @@ async function simulate(port: number, ...args: string[]): Promise<string> {
     findHub: () => ({ url: new URL(`http://127.0.0.1:${port}`), token: 't', ca: null }),
     join,
     createGatewayUplink,
-    createAgent: createSimulatedAgent,
+    createAgent: simulatedAgents(),
     clock: systemClock,
     logger: quiet,
     version: '0.1.0',

@@ -14,7 +14,7 @@ import { signBody } from '../../core/policy/sign.ts';
 import type { Documents, Holdings, PolicyLink } from '../../core/ports/policy-link.ts';
 import type { Uplink } from '../../core/ports/uplink.ts';
 import { splitSealed } from '../../core/seal.ts';
-import { createSimulatedAgent } from '../../main/simulated-agent.ts';
+import { simulatedAgents } from '../../main/simulated-agent.ts';
 import { createFleet, type Fleet } from '../../simulator/fleet.ts';
 import type { Incident } from '../../simulator/incidents.ts';
 import type { Traffic } from '../../simulator/policy/traffic.ts';
@@ -68,7 +68,7 @@ export function policyWorld() {
         intervalMs: 1000,
         incidents,
         traffic,
-        createAgent: createSimulatedAgent,
+        createAgent: simulatedAgents(),
         connect,
         clock,
         logger: quiet,
