@@ -81,6 +81,7 @@ export async function composeHub(
     logger,
     metrics,
     hearing: hearing.now,
+    recompute: evidence.recompute,
   });
   const parts = [log, table, store, housekeeping, aggregator, hearing, control, api];
   return {

@@ -112,6 +112,6 @@ export class PolicyDesk {
     if (ahead === null) return null;
     const { kind, name, site, version, own } = ahead;
     const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${own.epoch}.${own.n}`;
-    return `site ${site} has seen target ${version.epoch}.${version.n} of ${kind} ${name}, and ${knows}: it looks restored from a backup. Nothing of policy is changed until \`plumbline hub restore\` says that what this hub has counts; what sites enforce stays in force meanwhile`;
+    return `site ${site} has seen target ${version.epoch}.${version.n} of ${kind} ${name}, and ${knows}: it looks restored from a backup. Nothing of policy is changed until \`plumbline restore\` says that what this hub has counts; what sites enforce stays in force meanwhile`;
   }
 }

@@ -10,8 +10,12 @@ const SITES_READ = 10_000;
 const questions = Compile(StageQuestion);
 const evidences = Compile(SiteEvidence);
 
-/** Asks the rows that are stored the same question again. */
-export type Recompute = (question: StageQuestion) => Promise<StageVerdict>;
+/** Asks the rows that are stored the question of a decision again; null where none was recorded. */
+export type Recompute = (
+  rollout: string,
+  stageKey: string,
+  decidedAtMs: number,
+) => Promise<{ again: StageVerdict } | null>;
 
 const DECISIONS = `
   SELECT stage_key AS stageKey, toUnixTimestamp64Milli(max(decided_at)) AS decidedAtMs,
@@ -54,7 +58,7 @@ export async function readDecisions(
     if (!questions.Check(question) || (wanted.generation !== 0 && generation !== wanted.generation)) continue;
     const { stageKey, decidedAtMs, verdict, reasons, verifierVersion } = row;
     const sites = await readSites(store, wanted.rollout, row);
-    const again = recompute === null ? null : await recompute(question);
+    const asked = recompute === null ? null : await recompute(wanted.rollout, stageKey, decidedAtMs);
     decisions.push({
       stageKey,
       generation,
@@ -65,7 +69,7 @@ export async function readDecisions(
       verifierVersion,
       question,
       sites,
-      ...(again !== null && { recomputed: comparison(verdict, sites, again) }),
+      ...(asked !== null && { recomputed: comparison(verdict, sites, asked.again) }),
     });
   }
   return decisions;

@@ -111,18 +111,14 @@ async function send(door: Door, site: string, key: Buffer, reports: readonly Rep
 const PAYMENTS = '/api/v1/policies/Allowlist/payments';
 let door: Door;
 const keys = new Map<string, Buffer>();
+/** What was to be recomputed. */
+const asked: unknown[] = [];
 beforeAll(async () => {
-  const question: StageQuestion[] = [];
   door = await openDoor({
-    recompute: async (asked) => {
-      question.push(asked);
-      return {
-        verdict: 'inconclusive',
-        reasons: [],
-        sites: [{ site: 't1', verdict: 'fail', reasons: [] }],
-        hits: 0,
-        unexpectedDenies: 0,
-      };
+    recompute: async (rollout, stageKey, decidedAtMs) => {
+      asked.push([rollout, stageKey, decidedAtMs]);
+      const sites = [{ site: 't1', verdict: 'fail' as const, reasons: [] }];
+      return { again: { verdict: 'inconclusive', reasons: [], sites, hits: 0, unexpectedDenies: 0 } };
     },
   });
   await door.aggregator.start();
@@ -394,6 +390,7 @@ describe('a policy that was applied', () => {
       },
     ]);
     const again = await door.get<RolloutEvidence>(`${path}&recompute=true`);
+    expect(asked).toEqual([['Allowlist/payments', stageKey, atMs]]);
     expect(again.decisions[0]?.recomputed).toEqual({
       verdict: 'inconclusive',
       isSame: false,

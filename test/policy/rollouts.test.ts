@@ -231,7 +231,7 @@ describe('a hub that is restored from a backup', () => {
       return result.ok ? false : result;
     });
     expect(refused).toMatchObject({ code: 'hub-behind' });
-    expect(refused.detail).toContain('plumbline hub restore');
+    expect(refused.detail).toContain('plumbline restore');
     expect(await hub.ask(newSite('elsewhere'))).toMatchObject({ ok: true });
     expect(await hub.ask({ verb: 'hub.restore' })).toMatchObject({ ok: true });
     const target = await until('a target of the new epoch', () => {
