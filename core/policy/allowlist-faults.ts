@@ -118,28 +118,16 @@ function stageFaults(stage: Stage, pointer: string): Fault[] {
     add('/verify/minConclusive', '0% would pass a stage of which nothing is known', 'use 1% or more');
   if ('share' in plan.maxConcurrency ? plan.maxConcurrency.share === 0 : plan.maxConcurrency.sites === 0)
     add('/maxConcurrency', 'none at a time would never begin', 'use 1 or more, or leave it out for all');
-  if (plan.minHits === 0 && plan.probes.length === 0)
-    add(
-      '/verify/minHits',
-      'without hits and without probes nothing would show that it took effect',
-      'keep minHits at 1 or more, or add probes',
-    );
-  faults.push(...probeFaults(plan, `${pointer}/probes`));
+  faults.push(...probeFaults(plan.probes, `${pointer}/probes`));
   return faults;
 }
 
-function probeFaults({ mode, probes }: StagePlan, pointer: string): Fault[] {
+function probeFaults(probes: StagePlan['probes'], pointer: string): Fault[] {
   const faults = repeatedNames(probes, pointer, 'probes');
-  for (const [i, { to, expect }] of probes.entries()) {
+  for (const [i, { to }] of probes.entries()) {
     const parsed = parsePeer(to);
     if (!parsed.ok)
       faults.push({ pointer: `${pointer}/${i}/to`, problem: parsed.reason, remedy: parsed.remedy });
-    if (mode === 'audit' && expect === 'deny')
-      faults.push({
-        pointer: `${pointer}/${i}/expect`,
-        problem: 'an audit stage denies nothing, so this probe could not be refused',
-        remedy: 'expect deny in a stage that enforces',
-      });
   }
   return faults;
 }
