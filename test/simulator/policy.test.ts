@@ -77,6 +77,14 @@ describe('a simulated site with a policy', () => {
     await world.pass(3000);
     expect(world.standing('p')).toMatchObject({ phase: 'not-applicable' });
   });
+
+  it('has a workload only where the traffic says that it is', async () => {
+    const only = ordinaryTraffic('checkout').map((one) => ({ ...one, only: 'env=prod' }));
+    await world.start({ p: { env: 'prod' }, t: { env: 'test' } }, only);
+    await world.pass(2000);
+    expect(world.part('p')).toMatchObject({ workloads: [{ name: 'checkout', labels: { app: 'checkout' } }] });
+    expect(world.part('t')).toMatchObject({ workloads: [], flows: [] });
+  });
 });
 
 describe('incidents of policies', () => {
