@@ -32,6 +32,7 @@ export function policyWorld() {
   const listeners = new Map<string, (documents: Documents) => void>();
   const holdings = new Map<string, () => Holdings>();
   const reports = new Map<string, Report[]>();
+  const ages: number[] = [];
   const turns = new Set<() => void>();
   const fleets: Fleet[] = [];
   const clock = { nowMs: () => NOON + ms, monoMs: () => ms };
@@ -43,7 +44,9 @@ export function policyWorld() {
       async send(_lane, sealed) {
         for (const one of sealed) {
           const json = splitSealed(one)?.json ?? Buffer.from('null');
-          reports.set(site, [...(reports.get(site) ?? []), JSON.parse(Buffer.from(json).toString())]);
+          const report: Report = JSON.parse(Buffer.from(json).toString());
+          reports.set(site, [...(reports.get(site) ?? []), report]);
+          ages.push(clock.nowMs() - report.ts);
         }
         return { ok: true };
       },
@@ -135,6 +138,8 @@ export function policyWorld() {
       }
     },
     reports: (site: string) => reports.get(site) ?? [],
+    /** How old each report was when it came. */
+    ages,
     /** The newest report's word on `payments`. */
     standing: (site: string) => reports.get(site)?.at(-1)?.policy?.policies[0],
     part: (site: string) => reports.get(site)?.at(-1)?.policy,
