@@ -1,142 +1,157 @@
-import {
-  type Dialect,
-  learning,
-  removal,
-  transaction,
-  wholeTable,
-} from '../../core/dataplane/nftables/commands.ts';
 import { compile } from '../../core/dataplane/nftables/compile.ts';
 import { differences } from '../../core/dataplane/nftables/differences.ts';
 import { compileFaults } from '../../core/dataplane/nftables/faults.ts';
-import { FAMILY, TABLE } from '../../core/dataplane/nftables/identifiers.ts';
-import { type Listing, readListing } from '../../core/dataplane/nftables/listing.ts';
 import type { Model } from '../../core/dataplane/nftables/model.ts';
 import { observed } from '../../core/dataplane/nftables/observed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { type Enforcer, EnforcerError, type Observed, type Wanted } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import { removeBootFile, writeBootFile } from './boot-file.ts';
-import { raised } from './failure.ts';
-import { type HeldNames, heldFor, keepsOf, knownOf, toLearn } from './held-names.ts';
+import { type HeldNames, heldFor, knownOf, toLearn } from './held-names.ts';
 import { createRun } from './run.ts';
-import { SPECIMEN } from './specimen.ts';
+import { KernelTable } from './table.ts';
 
 const ATTEMPTS = 3;
 /** How seldom the boot file is written for new addresses alone. */
 const BOOT_FILE_EVERY_MS = 60_000;
 const MAX_PENDING = 4096;
 
+type Options = { run?: readonly [string, ...string[]]; bootFile?: string; clock: Clock; logger: Logger };
+
 type Lookup = {
   host: string;
   addresses: readonly string[];
   keepS: number;
   done: () => void;
-  failed: (e: unknown) => void;
+  failed: (error: unknown) => void;
 };
 
 /** What is in force by this process's doing, as far as it knows. */
 type InForce = { model: Model; names: HeldNames };
 
 /**
- * The kernel's nftables by way of the program nft. `bootFile` (`<data dir>/enforced.nft.json`) always holds what was applied
- * last, for deploy/site/plumbline-enforce.service to load before there is a network; withdrawing removes it. Calls are
- * served one at a time, in order.
+ * The kernel's nftables by way of the program nft; `run` is what to start in its place, with arguments before nft's own.
+ * `bootFile` always holds what was applied last, for deploy/site/plumbline-enforce.service to load before there is a network;
+ * withdrawing removes it. Calls are served one at a time, in order.
  */
-export function createNftEnforcer(options: {
-  run?: readonly [string, ...string[]];
-  bootFile?: string;
-  clock: Clock;
-  logger: Logger;
-}): Enforcer {
-  const { bootFile, clock, logger } = options;
-  const run = createRun(options.run ?? ['nft']);
-  let dialect: Dialect = { dynamicFlag: false };
-  let inForce: InForce | null = null;
-  let lookups: Lookup[] = [];
-  let unwritten = false;
-  let writtenAtMs = Number.NEGATIVE_INFINITY;
-  let last: Promise<unknown> = Promise.resolve();
+export function createNftEnforcer(options: Options): Enforcer {
+  return new NftEnforcer(options);
+}
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = last.then(work);
-    last = result.catch(() => undefined);
+class NftEnforcer implements Enforcer {
+  readonly dataplane = 'nftables';
+  readonly #options: Options;
+  readonly #table: KernelTable;
+  #inForce: InForce | null = null;
+  #lookups: Lookup[] = [];
+  /** When the boot file was written; null when it does not hold what is in force. */
+  #writtenAtMs: number | null = null;
+  /** Addresses were learned since. */
+  #isStale = false;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: Options) {
+    this.#options = options;
+    this.#table = new KernelTable(createRun(options.run ?? ['nft']));
+  }
+
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#table.check());
+  }
+
+  apply(wanted: Wanted): Promise<void> {
+    return this.#inTurn(async () => {
+      const [fault] = compileFaults(wanted.policies, wanted.workloads);
+      if (fault !== undefined) throw new EnforcerError('rejected', `${fault.reason}; ${fault.remedy}`);
+      const changed = await this.#reach(wanted);
+      if (changed || this.#writtenAtMs === null) await this.#keep();
+    });
+  }
+
+  observe(): Promise<Observed> {
+    return this.#inTurn(async () => {
+      const listed = await this.#table.list();
+      if (this.#inForce === null) {
+        const strange = listed === null ? [] : ['the table is there, though nothing was applied'];
+        return { differences: strange, policies: [], flows: [], fullSets: [] };
+      }
+      const { model, names } = this.#inForce;
+      const nowMs = this.#options.clock.monoMs();
+      if (this.#isStale && nowMs - (this.#writtenAtMs ?? 0) >= BOOT_FILE_EVERY_MS) await this.#keep();
+      return {
+        differences: differences(model, listed, knownOf(names, nowMs)),
+        ...observed(model, listed),
+      };
+    });
+  }
+
+  learn(host: string, addresses: readonly string[], keepS: number): Promise<void> {
+    if (this.#lookups.length >= MAX_PENDING)
+      return Promise.reject(new EnforcerError('busy', 'too many look-ups wait to be stored'));
+    const stored = new Promise<void>((done, failed) => {
+      this.#lookups.push({ host, addresses, keepS, done, failed });
+    });
+    if (this.#lookups.length === 1) void this.#inTurn(() => this.#storeAll());
+    return stored;
+  }
+
+  withdraw(): Promise<void> {
+    const { bootFile } = this.#options;
+    return this.#inTurn(async () => {
+      // First what would bring it back at the next start; a disk that fails must not hold the site to its policies.
+      const left =
+        bootFile === undefined ? null : await removeBootFile(bootFile).catch((error: Error) => error);
+      await this.#table.remove();
+      this.#inForce = null;
+      this.#writtenAtMs = null;
+      this.#isStale = false;
+      if (left instanceof Error)
+        throw new EnforcerError(
+          'rejected',
+          `${bootFile} is still there (${left.message}); remove it by hand`,
+        );
+    });
+  }
+
+  /** Leaves in force what is. */
+  stop(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#isStale) await this.#keep();
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => undefined);
     return result;
   }
 
-  async function list(): Promise<Listing | null> {
-    const result = await run(['-j', 'list', 'table', FAMILY, TABLE]);
-    if (result.ok) return readListing(result.stdout);
-    if (result.stale) return null;
-    throw raised(result);
-  }
-
-  async function load(text: string): Promise<void> {
-    const result = await run(['-j', '-f', '-'], text);
-    if (!result.ok) throw raised(result);
-  }
-
-  async function check(): Promise<void> {
-    const model = compile(SPECIMEN);
-    const names = keepsOf(heldFor(model, new Map(), SPECIMEN.names, null, 0), 0);
-    for (const dynamicFlag of [true, false]) {
-      dialect = { dynamicFlag };
-      const result = await run(['-c', '-j', '-f', '-'], wholeTable(model, names, dialect));
-      if (result.ok) return;
-      if (dynamicFlag && result.code === 'rejected') continue;
-      throw raised({ ...result, code: result.code === 'rejected' ? 'unsupported' : result.code });
-    }
-  }
-
-  async function apply(wanted: Wanted): Promise<void> {
-    const [fault] = compileFaults(wanted.policies, wanted.workloads);
-    if (fault !== undefined) throw new EnforcerError('rejected', `${fault.reason}; ${fault.remedy}`);
+  /** Whether anything had to be changed for it. */
+  async #reach(wanted: Wanted): Promise<boolean> {
+    const { clock, logger } = this.#options;
     const model = compile(wanted);
-    for (let attempt = 1; ; attempt++) {
-      const listed = await list();
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const listed = await this.#table.list();
       const nowMs = clock.monoMs();
-      const left = inForce === null ? listed : null;
-      const names = heldFor(model, inForce?.names ?? new Map(), wanted.names, left, nowMs);
-      if (listed !== null && differences(model, listed, knownOf(names, nowMs)).length === 0) {
-        inForce = { model, names };
-        if (!unwritten && Number.isFinite(writtenAtMs)) return;
-        break;
-      }
-      const result = await run(['-j', '-f', '-'], transaction(model, listed, keepsOf(names, nowMs), dialect));
-      if (result.ok) {
-        inForce = { model, names };
+      const left = this.#inForce === null ? listed : null;
+      const names = heldFor(model, this.#inForce?.names ?? new Map(), wanted.names, left, nowMs);
+      const isThere = listed !== null && differences(model, listed, knownOf(names, nowMs)).length === 0;
+      // Somebody else may change the table between the listing and the transaction: then all of it begins again.
+      if (!isThere && !(await this.#table.write(model, listed, names, nowMs))) continue;
+      this.#inForce = { model, names };
+      if (!isThere)
         logger.info({ revision: wanted.revision, policies: wanted.policies.length }, 'nft.applied');
-        break;
-      }
-      // Somebody else changed the table between the listing and the transaction.
-      if (!result.stale || attempt === ATTEMPTS)
-        throw raised({ ...result, code: result.stale ? 'busy' : result.code });
+      return !isThere;
     }
-    await keep();
-  }
-
-  async function observe(): Promise<Observed> {
-    const listed = await list();
-    if (inForce === null) {
-      const empty = { policies: [], flows: [], fullSets: [] };
-      return {
-        ...empty,
-        differences: listed === null ? [] : ['the table is there, though nothing was applied'],
-      };
-    }
-    const { model, names } = inForce;
-    if (unwritten && clock.monoMs() - writtenAtMs >= BOOT_FILE_EVERY_MS) await keep();
-    return {
-      differences: differences(model, listed, knownOf(names, clock.monoMs())),
-      ...observed(model, listed),
-    };
+    throw new EnforcerError('busy', 'another process keeps changing the table; it is tried again');
   }
 
   /** All that came together goes to the kernel together. */
-  async function store(): Promise<void> {
-    const batch = lookups;
-    lookups = [];
+  async #storeAll(): Promise<void> {
+    const batch = this.#lookups;
+    this.#lookups = [];
     try {
-      if (inForce !== null) await storeIn(inForce, batch);
+      if (this.#inForce !== null) await this.#store(this.#inForce, batch);
     } catch (error) {
       for (const { failed } of batch) failed(error);
       return;
@@ -144,7 +159,8 @@ export function createNftEnforcer(options: {
     for (const { done } of batch) done();
   }
 
-  async function storeIn({ model, names }: InForce, batch: readonly Lookup[]): Promise<void> {
+  async #store({ model, names }: InForce, batch: readonly Lookup[]): Promise<void> {
+    const { clock, logger } = this.#options;
     const nowMs = clock.monoMs();
     const next = new Map(names);
     const learned = new Map<string, Map<string, number>>();
@@ -153,64 +169,34 @@ export function createNftEnforcer(options: {
       if (held === undefined) continue;
       const found = toLearn(held, addresses, Math.max(1, Math.round(keepS)), nowMs);
       if (found.full) logger.warn({ host }, 'nft.name_set_full');
-      if ([...found.addresses.keys()].some((address) => !held.has(address))) unwritten = true;
       const untils = [...found.addresses].map(([address, s]) => [address, nowMs + s * 1000] as const);
       next.set(host, new Map([...held, ...untils]));
       learned.set(host, new Map([...(learned.get(host) ?? []), ...found.addresses]));
     }
     if ([...learned.values()].every(({ size }) => size === 0)) return;
-    await load(learning(model, learned));
-    inForce = { model, names: next };
+    await this.#table.learn(model, learned);
+    this.#inForce = { model, names: next };
+    const isNew = (host: string, address: string) => names.get(host)?.has(address) !== true;
+    if ([...learned].some(([host, found]) => [...found.keys()].some((address) => isNew(host, address))))
+      this.#isStale = true;
   }
 
   /** That it can't be written weakens only the next start of the machine: it is told, and what is in force stays. */
-  async function keep(): Promise<void> {
-    if (bootFile === undefined || inForce === null) return;
+  async #keep(): Promise<void> {
+    const { bootFile, clock, logger } = this.#options;
+    if (bootFile === undefined || this.#inForce === null) return;
+    const { model, names } = this.#inForce;
     const nowMs = clock.monoMs();
     try {
-      await writeBootFile(bootFile, wholeTable(inForce.model, keepsOf(inForce.names, nowMs), dialect));
-      unwritten = false;
-      writtenAtMs = nowMs;
+      await writeBootFile(bootFile, this.#table.wholeText(model, names, nowMs));
+      this.#writtenAtMs = nowMs;
+      this.#isStale = false;
     } catch (error) {
+      this.#writtenAtMs = null;
       logger.error(
         { error: error instanceof Error ? error.message : 'unknown' },
         'nft.boot_file_not_written',
       );
     }
   }
-
-  return {
-    dataplane: 'nftables',
-    start: () => inTurn(check),
-    apply: (wanted) => inTurn(() => apply(wanted)),
-    observe: () => inTurn(observe),
-    learn(host, addresses, keepS) {
-      if (lookups.length >= MAX_PENDING)
-        return Promise.reject(new EnforcerError('busy', 'too many look-ups wait to be stored'));
-      const stored = new Promise<void>((done, failed) =>
-        lookups.push({ host, addresses, keepS, done, failed }),
-      );
-      if (lookups.length === 1) void inTurn(store);
-      return stored;
-    },
-    withdraw: () =>
-      inTurn(async () => {
-        // First what would bring it back at the next start; a disk that fails must not hold the site to its policies.
-        const left =
-          bootFile === undefined ? null : await removeBootFile(bootFile).catch((error: Error) => error);
-        await load(removal());
-        inForce = null;
-        unwritten = false;
-        writtenAtMs = Number.NEGATIVE_INFINITY;
-        if (left instanceof Error)
-          throw new EnforcerError(
-            'rejected',
-            `${bootFile} is still there (${left.message}); remove it by hand`,
-          );
-      }),
-    stop: () =>
-      inTurn(async () => {
-        if (unwritten) await keep();
-      }),
-  };
 }

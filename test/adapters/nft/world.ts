@@ -10,12 +10,12 @@ import { silentLogger } from '../../contract/silent-logger.ts';
 import { createNetwork } from '../../parts/namespaces.ts';
 import { createTraffic, type Traffic } from '../../parts/traffic.ts';
 
-export const CHECKOUT = 30_001;
-export const OTHER = 30_002;
-export const COLLECTOR = 30_003;
+const CHECKOUT = 30_001;
+const OTHER = 30_002;
+const COLLECTOR = 30_003;
 export const PROBES = { from: 61_000, to: 61_015 };
 /** Where the far host answers, over IPv4 and IPv6, TCP and UDP. */
-export const PORTS = [443, 444, 80];
+const PORTS = [443, 444, 80];
 export const FAR = '10.77.0.2';
 export const FAR_TOO = '10.77.0.3';
 export const FAR_6 = 'fd77::2';

@@ -1,0 +1,73 @@
+import {
+  type Dialect,
+  learning,
+  removal,
+  transaction,
+  wholeTable,
+} from '../../core/dataplane/nftables/commands.ts';
+import { compile } from '../../core/dataplane/nftables/compile.ts';
+import { FAMILY, TABLE } from '../../core/dataplane/nftables/identifiers.ts';
+import { type Listing, readListing } from '../../core/dataplane/nftables/listing.ts';
+import type { Model } from '../../core/dataplane/nftables/model.ts';
+import { raised } from './failure.ts';
+import { type HeldNames, heldFor, keepsOf } from './held-names.ts';
+import type { Run } from './run.ts';
+import { SPECIMEN } from './specimen.ts';
+
+/** The table in the kernel, as nft reads and writes it. Rejects with EnforcerError. */
+export class KernelTable {
+  readonly #run: Run;
+  #dialect: Dialect = { dynamicFlag: false };
+
+  constructor(run: Run) {
+    this.#run = run;
+  }
+
+  /** Asks nft and the kernel for every feature that a policy can need, and finds out which dialect nft speaks. */
+  async check(): Promise<void> {
+    const model = compile(SPECIMEN);
+    const names = keepsOf(heldFor(model, new Map(), SPECIMEN.names, null, 0), 0);
+    for (const dynamicFlag of [true, false]) {
+      this.#dialect = { dynamicFlag };
+      const result = await this.#run(['-c', '-j', '-f', '-'], wholeTable(model, names, this.#dialect));
+      if (result.ok) return;
+      if (dynamicFlag && result.code === 'rejected') continue;
+      throw raised({ ...result, code: result.code === 'rejected' ? 'unsupported' : result.code });
+    }
+  }
+
+  /** Null when there is none. */
+  async list(): Promise<Listing | null> {
+    const result = await this.#run(['-j', 'list', 'table', FAMILY, TABLE]);
+    if (result.ok) return readListing(result.stdout);
+    if (result.stale) return null;
+    throw raised(result);
+  }
+
+  /** False when the table is no longer as listed: nothing was changed then. */
+  async write(model: Model, listed: Listing | null, names: HeldNames, nowMs: number): Promise<boolean> {
+    const text = transaction(model, listed, keepsOf(names, nowMs), this.#dialect);
+    const result = await this.#run(['-j', '-f', '-'], text);
+    if (result.ok) return true;
+    if (result.stale) return false;
+    throw raised(result);
+  }
+
+  learn(model: Model, keepS: ReadonlyMap<string, ReadonlyMap<string, number>>): Promise<void> {
+    return this.#load(learning(model, keepS));
+  }
+
+  remove(): Promise<void> {
+    return this.#load(removal());
+  }
+
+  /** What makes all of it at the start of the machine. */
+  wholeText(model: Model, names: HeldNames, nowMs: number): string {
+    return wholeTable(model, keepsOf(names, nowMs), this.#dialect);
+  }
+
+  async #load(text: string): Promise<void> {
+    const result = await this.#run(['-j', '-f', '-'], text);
+    if (!result.ok) throw raised(result);
+  }
+}
