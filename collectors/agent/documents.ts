@@ -86,7 +86,7 @@ function acceptKeys(state: AgentState, body: KeysBody): Accepted {
 
 function acceptSite(state: AgentState, body: SiteBody, site: string): Accepted {
   const key = siteKey(body.site);
-  if (body.site === '')
+  if (body.site !== site)
     return { ok: false, key, code: 'other-site', detail: `the labels are of site ${body.site}` };
   const replay = replayed(key, state.site, body);
   if (replay !== null) return replay;
