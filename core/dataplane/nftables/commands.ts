@@ -59,7 +59,7 @@ export function learning(model: Model, names: Names): string {
       const set = nameSet(host, family);
       const elements = ofFamily(addresses, family);
       if (!known.has(set) || elements.length === 0) continue;
-      // Adding one that is there leaves its time as it was, and deleting one that is not is an error.
+      // Before Linux 6.12 adding one that is there leaves its time as it was, and deleting one that is not is an error.
       const plain = element(
         set,
         elements.map(([address]) => address),

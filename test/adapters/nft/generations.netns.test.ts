@@ -110,7 +110,7 @@ test("a name's set is filled by what is known and by look-ups, and kept over ano
 
 test('a look-up renews what is known, and what is not renewed runs out', async () => {
   await world.enforcer.apply(wanted([policy('payments', [shop])], { names: new Map() }));
-  await world.enforcer.learn('shop.example', [FAR, FAR_TOO], 2);
+  await world.enforcer.learn('shop.example', [FAR, FAR_TOO], 5);
   await world.enforcer.learn('shop.example', [FAR], day);
   expect(world.nft('list sets')).toMatch(/10\.77\.0\.2 timeout 1d/);
   expect(await world.connect(world.checkout, FAR_TOO, 443)).toBe('connected');

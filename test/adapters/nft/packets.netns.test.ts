@@ -40,7 +40,7 @@ test('what no rule lets through is refused at once and listed with where it went
   await world.enforcer.apply(wanted([policy('payments', [web])]));
   const refused = await world.checkout.act({ deed: 'connect', address: FAR, port: 80 });
   expect(refused.outcome).toBe('ECONNREFUSED');
-  expect(refused.tookMs).toBeLessThan(500);
+  expect(refused.tookMs).toBeLessThan(2000);
   expect(await world.connect(world.checkout, FAR_TOO, 443)).toBe('ECONNREFUSED');
   expect((await world.checkout.act({ deed: 'send', address: FAR, port: 80 })).outcome).toMatch(
     /^E(PERM|ACCES|HOSTUNREACH)$/,
