@@ -9,7 +9,9 @@ const INT32 = 0x7fff_ffff;
 export function policyRows({ report, record, scored }: Judged): RowOf<'policy_report'>[] {
   const { policy } = report;
   if (policy === undefined) return [];
-  const lost = report.probes.reduce((sum, probe) => sum + (probe.ok ? probe.lost : probe.lost + 1), 0);
+  // Of the dataplane alone: what other probes missed takes nothing from this evidence.
+  const reader = report.probes.find(({ name }) => name === 'policy');
+  const lost = reader === undefined ? 0 : reader.lost + (reader.ok ? 0 : 1);
   const offset = report.clockOffsetMs;
   const shared = {
     site: report.site,

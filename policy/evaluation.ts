@@ -55,7 +55,7 @@ export class Evaluation {
     return verdict;
   }
 
-  /** What decides something is always recorded: a verdict that changed, and every one that is no `inconclusive`. */
+  /** What decides something is always recorded: a verdict or reason that changed, and every one that is no `inconclusive`. */
   async #record(
     spec: RolloutSpec,
     question: StageQuestion,
@@ -63,7 +63,9 @@ export class Evaluation {
     found: readonly SiteEvidence[],
   ): Promise<void> {
     const policy = `${spec.policy.kind}/${spec.policy.name}`;
-    const sites = verdict.sites.map((one) => `${one.site} ${one.verdict}`).join(',');
+    const sites = verdict.sites
+      .map(({ site, verdict: one, reasons }) => `${site} ${one} ${reasons.map(({ code }) => code).join(' ')}`)
+      .join(',');
     const text = `${question.version.epoch}.${question.version.n} ${verdict.verdict} ${sites}`;
     const last = this.#recorded.get(policy);
     const isDue = last?.text !== text || question.decidedAtMs - last.atMs >= RECORD_EVERY_MS;

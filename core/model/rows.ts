@@ -139,7 +139,7 @@ export const STORE_TABLES = {
     interval_ms: 'UInt32',
     clock_offset_ms: 'Nullable(Int32)',
     score: 'Nullable(UInt8)',
-    /** Observations that the report's probes lost, and 1 for one that failed. */
+    /** Observations that the report's policy probe lost, and 1 when it failed. */
     lost: 'UInt32',
     enforcement: 'LowCardinality(String)',
     policy_kind: 'LowCardinality(String)',
