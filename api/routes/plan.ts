@@ -98,6 +98,7 @@ async function plannedSites(
       return known !== undefined && matches(known.selector, labels);
     }),
   );
+  wanted.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const states = wanted.flatMap(({ metadata }) => stateOf(metadata.name) ?? []);
   const said = await readReports(store, states);
   return wanted.map(({ metadata: { name }, spec }) => ({

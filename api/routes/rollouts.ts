@@ -10,7 +10,8 @@ import { sendProblem } from '../http/problem-reply.ts';
 import { readDecisions } from '../policy/decisions.ts';
 import { readHits } from '../policy/hits.ts';
 import { rolloutView } from '../policy/rollout-view.ts';
-import { readStageSites, stageSites } from '../policy/stage-sites.ts';
+import { stageSites } from '../policy/stage-members.ts';
+import { joinDenied, readStageSites } from '../policy/stage-sites.ts';
 import { answers, badCursor } from './answers.ts';
 import { PageQuery, pageOf } from './paging.ts';
 import type { RouteParts } from './parts.ts';
@@ -99,9 +100,10 @@ function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void 
         })),
         failedDigests: spec.failedDigests,
         stage,
-        ...read,
+        sites: read.sites,
+        sitesLeftOut: read.sitesLeftOut,
         rules: hits.rules,
-        denied: hits.denied,
+        denied: joinDenied(hits.denied, read.gone, spec.generation),
       } satisfies RolloutDetail;
     },
   });

@@ -73,7 +73,8 @@ function siteLines({ site, verdict, reasons, evidence }: StoredDecision['sites']
   ];
   const newest = evidence?.newest;
   if (evidence === null || newest === undefined || newest === null) return lines;
-  const hits = newest.rules.map(({ rule, hits }) => `${rule} ${hits}`).join(', ');
+  const before = new Map(evidence.hitsBefore.map(({ rule, hits }) => [rule, hits]));
+  const hits = newest.rules.map(({ rule, hits }) => `${rule} ${hits - (before.get(rule) ?? 0)}`).join(', ');
   lines.push(
     `      ${evidence.reports} reports of ${evidence.boots} boot${evidence.boots === 1 ? '' : 's'}, ${evidence.missing} missing; ${newest.phase}, generation ${newest.generation}, ${newest.live ? 'live' : 'not live'}`,
     `      hits: ${hits || 'no rule'}; denies ${newest.denies}, unexpected ${newest.unexpectedDenies}`,

@@ -51,8 +51,8 @@ async function follow(run: CommandRun, ask: () => Promise<RolloutDetail>): Promi
   try {
     for (;;) {
       if (isScreen) draw(run, last);
-      else if (summaryOf(last) !== told) run.say(isText ? summaryOf(last) : JSON.stringify(last));
-      told = summaryOf(last);
+      else if (standingOf(last) !== told) run.say(isText ? summaryOf(last) : JSON.stringify(last));
+      told = standingOf(last);
       if (isOver(last.rollout) || !(await waited(stopped))) break;
       last = await ask();
     }
@@ -64,7 +64,23 @@ async function follow(run: CommandRun, ask: () => Promise<RolloutDetail>): Promi
     throw new Refusal(EXIT.violations, isText ? '' : last.rollout.reason);
 }
 
-/** What is worth a line when it changes. */
+/** What is worth a line when it changes; hits alone are not. */
+function standingOf({ rollout: { generation, phase, reason, stage, stages } }: RolloutDetail): string {
+  const { phase: stagePhase, verdict, counts, unexpectedDenies } = stages[stage] ?? {};
+  const { passed, failed } = counts ?? {};
+  return JSON.stringify([
+    generation,
+    phase,
+    reason,
+    stage,
+    stagePhase,
+    verdict,
+    passed,
+    failed,
+    unexpectedDenies,
+  ]);
+}
+
 function summaryOf({ rollout }: RolloutDetail): string {
   const { name, generation, phase, reason, stage, stages } = rollout;
   const at = stages[stage];

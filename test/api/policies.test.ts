@@ -17,6 +17,7 @@ import type { StageQuestion } from '../../core/policy/evidence.ts';
 import { keyFrom, seal } from '../../core/seal.ts';
 import { until } from '../parts/process.ts';
 import { FIRST_BOOT, report } from '../parts/report.ts';
+import { madeUpSiteEvidence } from '../web/stand-in-rollouts.ts';
 import { type Door, fieldOf, openDoor } from './door.ts';
 
 const virtualSite = (name: string, spec: object) => ({
@@ -314,6 +315,36 @@ describe('a policy that was applied', () => {
     const later = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments?stage=1');
     expect(later.sites.map(({ site, phase }) => [site, phase])).toEqual([['p1', null]]);
     expect((await door.call('GET', '/api/v1/rollouts/Allowlist/payments?stage=2')).status).toBe(404);
+  });
+
+  test('what was refused at a site that returned to what it had stays shown with its verdict', async () => {
+    const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
+    const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
+    const recorded = madeUpSiteEvidence(startedAtMs + 60_000);
+    await door.store.insert('site_evidence', [
+      {
+        rollout: 'Allowlist/payments',
+        stage_key: `1/0/${startedAtMs}`,
+        site: 't2',
+        decided_at: startedAtMs + 60_000,
+        verdict: 'fail',
+        reason_code: ['unexpected-denies'],
+        reason_text: ['2 unexpected denies'],
+        evidence: JSON.stringify({ ...recorded, site: 't2' }),
+      },
+    ]);
+    const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+    expect(detail.sites[0]).toMatchObject({
+      site: 't2',
+      verdict: 'fail',
+      phase: null,
+      hits: 0,
+      unexpectedDenies: 2,
+      effect: { appliedAtMs: recorded.newest?.appliedAtMs },
+    });
+    expect(detail.denied).toMatchObject([
+      { denied: { name: 'fraud.example', kind: 'unexpected' }, count: 4, sites: 2, examples: ['t1', 't2'] },
+    ]);
   });
 
   test('a decision comes with its question and evidence, and says where the rows now differ', async () => {

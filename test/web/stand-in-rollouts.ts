@@ -198,7 +198,7 @@ export function madeUpEvidence(nowMs: number): RolloutEvidence {
   };
 }
 
-function madeUpSiteEvidence(nowMs: number): SiteEvidence {
+export function madeUpSiteEvidence(nowMs: number): SiteEvidence {
   return {
     site: 'test-b',
     reports: 30,
