@@ -50,7 +50,8 @@ function spawned(
     });
     child.on('error', (error) => resolve(spawnFailure(error)));
     child.on('close', (code, signal) => {
-      if (signal !== null) resolve(lateFailure(WITHIN_MS));
+      if (signal === 'SIGKILL') resolve(lateFailure(WITHIN_MS));
+      else if (signal !== null) resolve(exitFailure(`nft was ended by ${signal}`));
       else if (code !== 0) resolve(exitFailure(stderr));
       else resolve({ ok: true, stdout: Buffer.concat(out).toString('utf8') });
     });

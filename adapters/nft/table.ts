@@ -9,6 +9,7 @@ import { compile } from '../../core/dataplane/nftables/compile.ts';
 import { FAMILY, TABLE } from '../../core/dataplane/nftables/identifiers.ts';
 import { type Listing, readListing } from '../../core/dataplane/nftables/listing.ts';
 import type { Model } from '../../core/dataplane/nftables/model.ts';
+import { EnforcerError } from '../../core/ports/enforcer.ts';
 import { raised } from './failure.ts';
 import { type HeldNames, heldFor, keepsOf } from './held-names.ts';
 import type { Run } from './run.ts';
@@ -39,7 +40,7 @@ export class KernelTable {
   /** Null when there is none. */
   async list(): Promise<Listing | null> {
     const result = await this.#run(['-j', 'list', 'table', FAMILY, TABLE]);
-    if (result.ok) return readListing(result.stdout);
+    if (result.ok) return readable(result.stdout);
     if (result.stale) return null;
     throw raised(result);
   }
@@ -69,5 +70,15 @@ export class KernelTable {
   async #load(text: string): Promise<void> {
     const result = await this.#run(['-j', '-f', '-'], text);
     if (!result.ok) throw raised(result);
+  }
+}
+
+function readable(text: string): Listing | null {
+  try {
+    return readListing(text);
+  } catch (error) {
+    // Versions of nft have written listings that are no JSON, of tables that others had put strange things into.
+    const reason = error instanceof Error ? error.message : 'unknown';
+    throw new EnforcerError('rejected', `nft gave a listing that can't be read (${reason.slice(0, 100)})`);
   }
 }

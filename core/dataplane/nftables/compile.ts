@@ -20,6 +20,9 @@ export const NAME_SET_SIZE = 1024;
  * every rule of every policy: each that matches counts and sets a bit, and only the end of the chain refuses, so that one
  * policy's count never hides another's. What begins no connection, though the kernel does not know it (tracking may have
  * begun a moment ago), is let go on for users, who can't forge it; of an interface it is judged like the rest.
+ *
+ * Not judged: what stays on the machine, which is what leaves by `lo`, and what a workload behind an interface exchanges with
+ * the host itself, which is not forwarded.
  */
 export function compile(wanted: Wanted): Model {
   const scopes = scopesOf(wanted);

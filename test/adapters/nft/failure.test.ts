@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
+import { createNftEnforcer } from '../../../adapters/nft/enforcer.ts';
 import { exitFailure, lateFailure, raised, spawnFailure } from '../../../adapters/nft/failure.ts';
 import { createRun } from '../../../adapters/nft/run.ts';
+import { systemClock } from '../../../core/ports/clock.ts';
+import { silentLogger } from '../../contract/silent-logger.ts';
 
 test.each([
   ['Error: Could not process rule: Operation not permitted', 'not-permitted', false],
@@ -51,4 +54,17 @@ test('what is given arrives whole, and nothing of the environment of this proces
         .map((line) => line.split('=')[0])
         .sort(),
   ).toEqual(['LC_ALL', 'PATH']);
+});
+
+test('nft that gives no listing, or falls over, is rejected in words', async () => {
+  const enforcer = (...run: [string, ...string[]]) =>
+    createNftEnforcer({ run, clock: systemClock, logger: silentLogger });
+  await expect(enforcer('echo').observe()).rejects.toMatchObject({
+    code: 'rejected',
+    detail: expect.stringContaining("a listing that can't be read"),
+  });
+  await expect(enforcer('sh', '-c', 'kill -SEGV $$').observe()).rejects.toMatchObject({
+    code: 'rejected',
+    detail: expect.stringContaining('nft was ended by SIGSEGV'),
+  });
 });
