@@ -1,5 +1,6 @@
 import type { EventKind, FleetEvent } from '../core/model/event.ts';
 import type { Command, CommandResult } from '../core/model/resource.ts';
+import { severityOf } from './rollout/told.ts';
 import { selectorText } from './selector-of.ts';
 
 type Told = Pick<FleetEvent, 'kind' | 'site' | 'virtualSite' | 'message'>;
@@ -15,7 +16,7 @@ export function commandEvents(command: Command, result: CommandResult): FleetEve
   return toldOf(command, spec).map((told) => ({
     id: `${told.kind}/${command.id}`,
     atMs: metadata.createdAtMs,
-    severity: !spec.ok || command.do.verb === 'delete' ? 'warning' : 'info',
+    severity: !spec.ok || command.do.verb === 'delete' ? 'warning' : severityOf(told.kind),
     by: command.by,
     ...told,
   }));

@@ -76,6 +76,7 @@ export class PolicyDesk {
           : { version: version ?? { epoch: 1, n: 0 }, generation };
       },
       reported: () => this.#seen.generations(),
+      kindOf: (site) => this.#given.states.all.get(site)?.kind ?? null,
     };
   }
 

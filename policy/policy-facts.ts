@@ -1,4 +1,5 @@
 import type { IntentKind, Version } from '../core/model/signed.ts';
+import type { SiteKind } from '../core/model/site.ts';
 
 /** What is known of policy outside of table `resources`, for commands that depend on it. */
 export type PolicyFacts = {
@@ -8,6 +9,8 @@ export type PolicyFacts = {
   published(kind: IntentKind, name: string): { version: Version; generation: number } | null;
   /** By `<kind>/<name>`, the newest generation that any site says it has. */
   reported(): Record<string, number>;
+  /** What a site says it is; null while it has said nothing. */
+  kindOf(site: string): SiteKind | null;
 };
 
 /** Of a hub that has published nothing. */
@@ -15,4 +18,5 @@ export const NOTHING_PUBLISHED: PolicyFacts = {
   readOnly: () => null,
   published: () => null,
   reported: () => ({}),
+  kindOf: () => null,
 };

@@ -17,6 +17,7 @@ import { isOnItsWay, type RolloutSpec, stageOf, withStage } from './rollout/assi
 import { stageMembers } from './rollout/members.ts';
 import { showsFail, standingOf } from './rollout/standing.ts';
 import { type Seen, step } from './rollout/step.ts';
+import { isSupported } from './rollout/supported.ts';
 import { eventsOf } from './rollout/told.ts';
 import type { Publisher } from './signing/publisher.ts';
 import type { SiteStates } from './site-states.ts';
@@ -121,7 +122,7 @@ export class Rollouts {
   async #look(name: string, spec: RolloutSpec, nowMs: number): Promise<Seen> {
     const { registry, states, hearing, evaluation, clock } = this.#given;
     const { status } = stageOf(spec);
-    const members = stageMembers(spec, registry);
+    const members = this.#members(spec);
     const sites = members.map((site) => {
       const state = states.all.get(site);
       const offlineToleranceMs = registry.site(site)?.spec.offlineToleranceMs;
@@ -147,6 +148,16 @@ export class Rollouts {
     const isMore = showing > (same?.showed ?? 0);
     const rushUntilMs = isMore ? nowMs + RUSH_MS : (same?.rushUntilMs ?? 0);
     this.#looked.set(name, { stageKey, atMs: nowMs, showed: showing, rushUntilMs });
+  }
+
+  /** Those of the stage, less the ones that can't enforce it, where the strategy leaves them out. */
+  #members(spec: RolloutSpec): string[] {
+    const { registry, states } = this.#given;
+    const members = stageMembers(spec, registry);
+    if (spec.strategy.unsupportedSites !== 'exclude') return members;
+    return members.filter((site) =>
+      isSupported(states.all.get(site)?.kind ?? null, registry.site(site)?.spec.kind),
+    );
   }
 
   /** Once an interval of the stage's sites, and at once when one more of them shows a fail, until it is in the store. */

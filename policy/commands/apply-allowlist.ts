@@ -43,7 +43,7 @@ export function applyAllowlist(
     return { ok: true, effect: 'unchanged', changes: [] };
   const running = registered.rollout(rolloutName('Allowlist', name));
   const refused =
-    unfitStages(document.spec, document.rollout, registered) ??
+    unfitStages(document.spec, document.rollout, registered, facts) ??
     tooMany(before, registered) ??
     failedBefore(digest, running);
   if (refused !== null) return refused;

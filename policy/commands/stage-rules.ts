@@ -6,8 +6,10 @@ import { stagePlan } from '../../core/policy/strategy.ts';
 import { matches, type Selector } from '../../core/selector.ts';
 import { reservedLabel } from '../../core/site-labels.ts';
 import { guardOf, minSoakMs } from '../guard-of.ts';
+import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
 import { isUnverified, stageOf } from '../rollout/assigned.ts';
+import { isSupported } from '../rollout/supported.ts';
 import { selectorOf } from '../selector-of.ts';
 import { type Outcome, refuse } from './outcome.ts';
 
@@ -17,10 +19,11 @@ const MAX_REQUIREMENTS = 64;
 /** Why the strategy's stages can't be what they are, or null. */
 export function unfitStages(
   spec: AllowlistSpec,
-  { stages }: Strategy,
+  strategy: Strategy,
   registered: Registered,
+  facts: PolicyFacts,
 ): Outcome | null {
-  for (const [i, stage] of stages.entries()) {
+  for (const [i, stage] of strategy.stages.entries()) {
     const pointer = `/rollout/stages/${i}`;
     const virtualSite = registered.virtualSite(stage.virtualSite)?.spec;
     if (virtualSite === undefined)
@@ -31,7 +34,8 @@ export function unfitStages(
       );
     const unfit =
       unfitSelector(stage.virtualSite, virtualSite, `${pointer}/virtualSite`) ??
-      brokenGuard(spec, stage, virtualSite, pointer);
+      brokenGuard(spec, stage, virtualSite, pointer) ??
+      unsupported(strategy, stage.virtualSite, `${pointer}/virtualSite`, registered, facts);
     if (unfit !== null) return unfit;
   }
   return null;
@@ -55,6 +59,28 @@ export function unfitSelector(name: string, spec: VirtualSiteSpec, pointer: stri
       `the selector of virtual site ${name} has ${selector.length} requirements; one that policy goes by has at most ${MAX_REQUIREMENTS}`,
       pointer,
     );
+  return null;
+}
+
+/** A site that can't enforce it, unless the strategy leaves such sites out. */
+function unsupported(
+  { unsupportedSites = 'reject' }: Strategy,
+  virtualSite: string,
+  pointer: string,
+  registered: Registered,
+  facts: PolicyFacts,
+): Outcome | null {
+  const selector = selectorNamed(virtualSite, registered);
+  if (unsupportedSites === 'exclude' || selector === null) return null;
+  for (const { metadata, spec } of registered.allSites()) {
+    const { name } = metadata;
+    if (isSupported(facts.kindOf(name), spec.kind) || !matches(selector, spec.labels)) continue;
+    return refuse(
+      'invalid-document',
+      `site ${name} of virtual site ${virtualSite} is ${facts.kindOf(name) ?? spec.kind}, for which this version has no enforcer; leave such sites out of the virtual site, or write unsupportedSites: exclude`,
+      pointer,
+    );
+  }
   return null;
 }
 

@@ -11,7 +11,7 @@ export function eventsOf(told: readonly Told[], { policy, generation, stage }: R
       id: `${kind}/${policy.kind}/${policy.name}/${generation}/${stage}/${atMs}`,
       atMs,
       kind,
-      severity: SEVERE.has(kind) ? 'warning' : 'info',
+      severity: severityOf(kind),
       site: '',
       virtualSite,
       by: '',
@@ -24,7 +24,12 @@ const SEVERE: ReadonlySet<EventKind> = new Set([
   'rollout.stage-failed',
   'rollout.paused',
   'rollout.rolled-back',
+  'hub.restored',
 ]);
+
+export function severityOf(kind: EventKind): FleetEvent['severity'] {
+  return SEVERE.has(kind) ? 'warning' : 'info';
+}
 
 /** As `Allowlist payments, generation 3`. */
 export function nameOf({ policy, generation }: RolloutSpec): string {

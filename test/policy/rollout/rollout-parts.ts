@@ -38,11 +38,7 @@ export function standing(site: string, part: Partial<SiteStanding> = {}): SiteSt
   return { site, isReachable: true, isSettled: true, isApplied: true, isHeardSince: true, ...part };
 }
 
-function verdictOf(
-  verdict: Verdict,
-  sites: readonly string[],
-  text = `they ${verdict}`,
-): StageVerdict {
+function verdictOf(verdict: Verdict, sites: readonly string[], text = `they ${verdict}`): StageVerdict {
   return {
     verdict,
     reasons: [{ code: verdict, text }],
