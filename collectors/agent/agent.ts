@@ -291,6 +291,8 @@ class PolicyAgent implements Agent {
 
   async #read() {
     const { intervalMs } = this.#options;
+    // What is told now was seen before then: a dataplane that does not answer must not look like one on which all is well.
+    const isBehind = this.#ticking !== null;
     this.#ticking ??= this.#tick().finally(() => {
       this.#ticking = null;
     });
@@ -302,7 +304,7 @@ class PolicyAgent implements Agent {
       this.#failure = null;
       throw failure;
     }
-    return { parts: { policy: this.#part() }, lost: this.#watching.lost() };
+    return { parts: { policy: this.#part() }, lost: this.#watching.lost() + Number(isBehind) };
   }
 
   async #tick(): Promise<void> {

@@ -64,7 +64,7 @@ export class Watching {
     this.#lookBack = createLookBack(memory, names.namesOf);
     this.#drift = createDriftWatch(clock, intervalMs);
     this.#flows = createFlowReporter(names.namesOf);
-    const observe = async () => (await dataplane?.observe()) ?? null;
+    const observe = async () => (await dataplane?.observe().catch(notRead)) ?? null;
     this.#probing = new Probing({ ...options, ...world, observe });
   }
 
@@ -107,7 +107,9 @@ export class Watching {
     const { remembered, logger, world } = this.#options;
     const { revision } = remembered.state;
     const { policies } = dataplane;
-    const observed = await dataplane.observe().catch(unreadable);
+    // One that could not be read a moment ago, on a busy machine, is no news.
+    const observed =
+      (await dataplane.observe().catch(notRead)) ?? (await dataplane.observe().catch(unreadable));
     // What was read while a change was made is of neither.
     if (observed === null || policies === null || revision !== remembered.state.revision) return;
     this.#observed = observed;
@@ -171,6 +173,11 @@ export class Watching {
   #now(): number {
     return Math.max(0, Math.round(this.#options.clock.nowMs()));
   }
+}
+
+function notRead(error: unknown): null {
+  if (!(error instanceof EnforcerError)) throw error;
+  return null;
 }
 
 /** A dataplane that can't be read is one that differs. */

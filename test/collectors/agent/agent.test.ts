@@ -105,6 +105,16 @@ describe('a policy that reaches a site', () => {
     expect(await world.status('payments')).toMatchObject({ phase: 'applied' });
   });
 
+  it('that the hub no longer speaks of before it could be applied never is', async () => {
+    world.hub.publish('target payments', world.hub.target('payments', assignedOf(1, A)));
+    await world.interval();
+    world.hub.forget('target payments');
+    world.hub.connect();
+    world.hub.publish('spec payments 1', specOf('payments', 1, A));
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual([]);
+  });
+
   it('tells the hub on a fresh channel what it holds', async () => {
     world.hub.assign('payments', 1, A);
     await world.interval();
@@ -329,6 +339,29 @@ describe('a hub that is away', () => {
   });
 });
 
+describe('an agent that stops', () => {
+  it('waits for no confirmation, leaves in force what is, and begins the change anew at its next start', async () => {
+    world.hub.assign('payments', 1, A);
+    await world.interval();
+    await world.stop();
+    await world.boot({
+      link: { ...world.hub.link({ effect: (work) => work() }), confirm: () => new Promise(() => undefined) },
+    });
+    world.hub.assign('payments', 2, B);
+    await world.interval();
+    await world.stop();
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
+    const revision = world.kernel.inForce?.revision ?? 0;
+    world.hub.isUp = false;
+    await world.boot();
+    expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+    expect(world.kernel.inForce?.revision).toBe(revision + 1);
+    world.hub.isUp = true;
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
+  });
+});
+
 describe("the site's owner", () => {
   it('who has not turned enforcement on is never touched, and the documents are known all the same', async () => {
     const other = new SiteWorld();
@@ -391,6 +424,10 @@ describe("the site's owner", () => {
     world.hub.assign('payments', 2, B);
     expect(await world.status('payments')).toMatchObject({ phase: 'applying', generation: 2 });
     expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
+    await world.mark(true);
+    expect(world.kernel.inForce).toBeNull();
+    await world.mark(false);
+    expect(await world.status('payments')).toMatchObject({ phase: 'applying', generation: 2 });
     await world.mark(true);
     expect(world.kernel.inForce).toBeNull();
     answer();
