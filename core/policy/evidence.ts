@@ -78,7 +78,7 @@ export const SiteEvidence = Type.Object({
   unexpectedBefore: Count,
   /** When its first report came that had the stage's generation applied and live; the soak counts from it. */
   appliedSinceMs: Moment,
-  /** Median score of the ten minutes before the stage, and of the newest reports. */
+  /** Median score of the ten minutes before the stage, and of the newest six reports. */
   scoreBefore: Type.Union([Type.Number(), Type.Null()]),
   scoreNow: Type.Union([Type.Number(), Type.Null()]),
 });

@@ -1,6 +1,7 @@
 import { Compile } from 'typebox/compile';
 import { PolicyStatus } from '../../core/model/policy-report.ts';
 import type { SiteEvidence } from '../../core/policy/evidence.ts';
+import { NEWEST_SCORES } from './evidence-sql.ts';
 
 /** A row of POLICY_SQL: one boot of a site. */
 export type PolicyFound = {
@@ -123,7 +124,11 @@ export function assemble(
       : beforeStage(from, boots.find((one) => one.began_reports > 0) ?? from, reports)),
     appliedSinceMs: from?.first[0] ?? null,
     scoreBefore: median(reports[0]?.scores ?? []),
-    scoreNow: median(from === undefined ? (reports[0]?.scores_now ?? []) : held.flatMap((one) => one.scores)),
+    scoreNow: median(
+      from === undefined
+        ? (reports[0]?.scores_now ?? [])
+        : held.flatMap((one) => one.scores).slice(-NEWEST_SCORES),
+    ),
   };
 }
 

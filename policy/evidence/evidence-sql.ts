@@ -4,7 +4,9 @@
  *
  * `ts` only finds the rows quickly: what claims a time more than an hour off is no evidence, and a hole.
  */
-export const SCORE_WINDOW_MS = 600_000;
+const SCORE_WINDOW_MS = 600_000;
+/** So many of the newest scores are what the score is now. */
+export const NEWEST_SCORES = 6;
 const SLACK_MS = 3_600_000;
 
 const RECEIVED = 'toUnixTimestamp64Milli(received_at)';
@@ -37,7 +39,8 @@ SELECT site, boot, count() AS reports, min(seq) AS from_seq, max(seq) AS to_seq,
   groupUniqArrayIf(counter_epoch, held AND same) AS counter_epochs,
   countIf(held AND fell) AS decreases, sumIf(lost, held) AS lost,
   maxIf(unexpected_denies, applied) AS unexpected,
-  groupArrayIf(assumeNotNull(score), held AND isNotNull(score) AND received_ms > {decided:Int64} - ${SCORE_WINDOW_MS}) AS scores
+  arrayMap(one -> one.2, arraySlice(arraySort(groupArrayIf((seq, assumeNotNull(score)), held AND isNotNull(score))),
+    -${NEWEST_SCORES})) AS scores
 FROM (
   SELECT *, ${FELL} AS fell, told_by AND ranged AS told, held_by AND ranged AS held
   FROM (
@@ -77,8 +80,8 @@ export const REPORT_SQL = `
 SELECT r.site AS site, uniqExactIf((boot, seq), boot = from_boot AND seq BETWEEN from_seq AND to_seq) AS stored,
   arraySort(arrayMap(one -> one.3, groupUniqArrayIf((boot, seq, assumeNotNull(score)),
     isNotNull(score) AND received_at <= ${ms('started')}))) AS scores,
-  arrayMap(one -> one.3, groupUniqArrayIf((boot, seq, assumeNotNull(score)), isNotNull(score)
-    AND received_at > greatest(${ms('started')}, ${ms('decided')} - INTERVAL ${SCORE_WINDOW_MS / 1000} SECOND))) AS scores_now,
+  arrayMap(one -> one.3, arraySlice(arraySort(groupUniqArrayIf((boot, seq, assumeNotNull(score)),
+    isNotNull(score) AND received_at > ${ms('started')})), -${NEWEST_SCORES})) AS scores_now,
   countIf((boot, seq) < (began_boot, began_seq)) > 0 AS is_heard_before, from_boot
 FROM (
   SELECT site, boot, seq, received_at, score FROM plumbline.report

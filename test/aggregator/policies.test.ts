@@ -85,13 +85,13 @@ describe('rows', () => {
     expect(take(standing(1, {}, {})).policies).toHaveLength(1);
   });
 
-  test('what probes lost is in the row, a probe that failed as one more', () => {
+  test('what the policy probe lost is in the row, a failure of it as one more', () => {
     const probes = [
       { name: 'policy', ok: false, lost: 2 },
       { name: 'host', ok: true, lost: 1 },
     ];
     const [row] = take(recordOf(report({ probes, policy: policyReport() }))).policies;
-    expect(row?.lost).toBe(4);
+    expect(row?.lost).toBe(3);
   });
 });
 

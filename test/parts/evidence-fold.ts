@@ -59,7 +59,7 @@ export function foldEvidence(question: StageQuestion, site: string, recorded: Re
   }));
   const offsets = told.flatMap(({ clock_offset_ms: offset }) => (offset === null ? [] : [Math.abs(offset)]));
   const scored = first === undefined ? heard.filter((row) => row.received_at > startedAtMs) : held;
-  const now = scored.filter((row) => row.received_at > decidedAtMs - WINDOW_MS).map(({ score }) => score);
+  const now = scored.filter(({ score }) => score !== null).slice(-6);
   const before = heard.filter((row) => row.received_at <= startedAtMs).map(({ score }) => score);
   const refused = recorded.refused.filter(
     (row) => row.received_at > startedAtMs && row.received_at <= decidedAtMs,
@@ -93,7 +93,7 @@ export function foldEvidence(question: StageQuestion, site: string, recorded: Re
       : beforeStage(question, [first, told], all, heard)),
     appliedSinceMs: first?.received_at ?? null,
     scoreBefore: median(before),
-    scoreNow: median(now),
+    scoreNow: median(now.map(({ score }) => score)),
   };
 }
 
