@@ -121,7 +121,9 @@ function weigh(
       ),
     );
   const { verdict, reasons } = conclude(found);
-  if (verdict !== 'pass') return { verdict, reasons: [...reasons, ...byCode(sites)].slice(0, 16) };
+  // What was not shown either is no news where something was shown to be wrong.
+  const own = verdict === 'fail' ? reasons.filter(({ code }) => code === 'too-many-failures') : reasons;
+  if (verdict !== 'pass') return { verdict, reasons: [...own, ...byCode(sites)].slice(0, 16) };
   const left = [...failed.map(({ site }) => site), ...open];
   const unproven = reason('unproven', `no proof of ${left.length} sites: ${some(left, 10)}`);
   return { verdict, reasons: left.length === 0 ? [] : [unproven, ...byCode(sites)].slice(0, 16) };

@@ -122,7 +122,7 @@ function pass(spec: RolloutSpec, nowMs: number): Stepped {
 
 function fail(spec: RolloutSpec, nowMs: number): Stepped {
   const { status } = stageOf(spec);
-  const why = status.reasons[0] ?? 'the evidence says so';
+  const why = status.reasons.slice(0, 2).join('; ').slice(0, 400) || 'the evidence says so';
   const failedDigests = [...spec.failedDigests.filter((one) => one !== spec.digest), spec.digest].slice(-32);
   const failed = withStage({ ...spec, failedDigests }, { ...status, phase: 'failed', endedAtMs: nowMs });
   const told: Told = {
