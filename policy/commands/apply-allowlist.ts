@@ -14,6 +14,7 @@ import type { Told } from '../rollout/told.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
 import { needsApproval } from './rollout-approval.ts';
 import { busy, unfitStages } from './stage-rules.ts';
+import { tooLong } from './target-size.ts';
 
 /** What a target holds of virtual sites. */
 const MAX_COURSES = 32;
@@ -120,6 +121,8 @@ function setOut(
       'too-large',
       `Allowlist ${name} would be at ${coursesOf(spec).length} virtual sites, with those of its earlier strategies; ${MAX_COURSES} is the most`,
     );
+  const long = tooLong(spec, registered);
+  if (long !== null) return long;
   const rollout: Rollout = {
     apiVersion: API_VERSION,
     kind: 'Rollout',

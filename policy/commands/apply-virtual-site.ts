@@ -1,12 +1,14 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION } from '../../core/model/metadata.ts';
-import type { VirtualSiteDocument } from '../../core/model/resource.ts';
+import type { VirtualSite, VirtualSiteDocument } from '../../core/model/resource.ts';
 import { parseSelector } from '../../core/selector.ts';
+import { Draft } from '../draft.ts';
 import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
-import { userOf } from './remove.ts';
 import { unfitSelector } from './stage-rules.ts';
+import { tooLong } from './target-size.ts';
+import { usersOf } from './users-of.ts';
 
 /** Creates a virtual site or makes it what the document says. The same document again changes nothing. */
 export function applyVirtualSite(
@@ -29,27 +31,28 @@ export function applyVirtualSite(
         `/spec/guard/forbidden/${i} of VirtualSite ${name}: "${cidr}" is not a range of addresses; write it as 169.254.169.254/32`,
       );
   const before = registered.virtualSite(name);
-  const user = before === undefined ? null : userOf(name, registered);
-  const unfit = user === null ? null : unfitSelector(name, spec, '/spec/selector');
-  if (unfit !== null) return unfit;
   if (before === undefined && registered.count('VirtualSite') >= MOST.VirtualSite)
     return full('VirtualSite', 'virtual sites');
   if (before !== undefined && isDeepStrictEqual(before.spec, spec))
     return { ok: true, effect: 'unchanged', changes: [] };
-  return {
-    ok: true,
-    effect: before === undefined ? 'created' : 'updated',
-    changes: [
-      {
-        put: {
-          apiVersion: API_VERSION,
-          kind: 'VirtualSite',
-          metadata: stamp(name, asked, before?.metadata ?? null),
-          spec,
-        },
-      },
-    ],
-  };
+  const metadata = stamp(name, asked, before?.metadata ?? null);
+  const put: VirtualSite = { apiVersion: API_VERSION, kind: 'VirtualSite', metadata, spec };
+  const effect = before === undefined ? 'created' : 'updated';
+  return unfitForPolicy(put, registered) ?? { ok: true, effect, changes: [{ put }] };
+}
+
+/** Policies that are at a virtual site hold what it may become to what a signed target can say. */
+function unfitForPolicy(after: VirtualSite, registered: Registered): Outcome | null {
+  const { name } = after.metadata;
+  const users = usersOf(name, registered);
+  if (users.length === 0) return null;
+  const changed = new Draft(registered);
+  changed.add({ put: after });
+  for (const { spec } of users) {
+    const unfit = unfitSelector(name, after.spec, '/spec/selector') ?? tooLong(spec, changed);
+    if (unfit !== null) return unfit;
+  }
+  return null;
 }
 
 function isCidr(text: string): boolean {

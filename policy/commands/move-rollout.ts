@@ -6,6 +6,7 @@ import type { RolloutSpec } from '../rollout/assigned.ts';
 import { type Asked, type Outcome, refuse, stamp } from './outcome.ts';
 import { unapproved } from './rollout-approval.ts';
 import { brokenGuard, busy } from './stage-rules.ts';
+import { tooLong } from './target-size.ts';
 
 type Move = Extract<Command['do'], { verb: 'rollout' }>;
 
@@ -38,6 +39,7 @@ function unfitNext(after: RolloutSpec, asked: Asked, registered: Registered): Ou
   return (
     unapproved(after, stage, asked, registered) ??
     brokenGuard(allowlist.spec.spec, stage, virtualSite, `/rollout/stages/${after.stage}`) ??
-    busy(after.policy.name, stage.virtualSite, registered)
+    busy(after.policy.name, stage.virtualSite, registered) ??
+    tooLong(after, registered)
   );
 }

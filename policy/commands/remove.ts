@@ -1,9 +1,9 @@
 import type { Command } from '../../core/model/resource.ts';
 import { rolloutName } from '../../core/model/rollout.ts';
 import type { Change, Registered } from '../registry.ts';
-import { coursesOf } from '../rollout/assigned.ts';
 import { type Outcome, refuse } from './outcome.ts';
 import { standing } from './subject.ts';
+import { usersOf } from './users-of.ts';
 
 type Removal = Extract<Command['do'], { verb: 'delete' }>;
 
@@ -18,21 +18,13 @@ const LISTED = {
 export function remove({ kind, name }: Removal, registered: Registered): Outcome {
   if (standing({ kind, name }, registered) === undefined)
     return refuse('not-found', `there is no ${kind} named ${name}; ${LISTED[kind]} lists what there is`);
-  const user = kind === 'VirtualSite' ? userOf(name, registered) : null;
-  if (user !== null)
+  const [user] = kind === 'VirtualSite' ? usersOf(name, registered) : [];
+  if (user !== undefined)
     return refuse(
       'in-use',
-      `${user} goes to virtual site ${name}; delete it first, or take the virtual site out of its stages and let the sites return`,
+      `${user.spec.policy.kind} ${user.spec.policy.name} goes to virtual site ${name}; delete it first, or take the virtual site out of its stages and let the sites return`,
     );
   const changes: Change[] = [{ remove: { kind, name } }];
   if (kind === 'Allowlist') changes.push({ remove: { kind: 'Rollout', name: rolloutName(kind, name) } });
   return { ok: true, effect: 'deleted', changes };
-}
-
-/** A policy that is, or is to be, at the virtual site. */
-export function userOf(virtualSite: string, registered: Registered): string | null {
-  for (const { spec } of registered.allRollouts())
-    if (coursesOf(spec).some((course) => course.virtualSite === virtualSite))
-      return `${spec.policy.kind} ${spec.policy.name}`;
-  return null;
 }

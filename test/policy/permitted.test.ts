@@ -3,6 +3,7 @@ import { type Command, ROLES, type VirtualSiteSpec } from '../../core/model/reso
 import { decideBatch } from '../../policy/command-batch.ts';
 import { Registry } from '../../policy/registry.ts';
 import { command, NOON, newSite, secretHash, virtualSite } from './control-parts.ts';
+import { allowlist, move } from './policy-parts.ts';
 
 type Asking = Partial<Omit<Command, 'do'>>;
 
@@ -21,7 +22,7 @@ function guarded(spec: VirtualSiteSpec): Command['do'] {
 }
 
 describe('a role', () => {
-  const remove = (kind: 'VirtualSite' | 'Site' | 'Token'): Command['do'] => ({
+  const remove = (kind: 'VirtualSite' | 'Site' | 'Token' | 'Allowlist'): Command['do'] => ({
     verb: 'delete',
     kind,
     name: 'x',
@@ -30,6 +31,15 @@ describe('a role', () => {
   it.each<[string, Command['do'], string[]]>([
     ['apply virtual sites', virtualSite('x', 'env'), ['author', 'admin']],
     ['delete virtual sites', remove('VirtualSite'), ['author', 'admin']],
+    ['apply allowlists', allowlist('x', ['api.example']), ['author', 'admin']],
+    ['delete allowlists', remove('Allowlist'), ['author', 'admin']],
+    ['promote', move('promote', 'x'), ['author', 'approver', 'admin']],
+    ['try again', move('retry', 'x'), ['author', 'approver', 'admin']],
+    ['pause', move('pause', 'x'), ['author', 'admin']],
+    ['resume', move('resume', 'x'), ['author', 'admin']],
+    ['roll back', move('rollback', 'x'), ['author', 'admin']],
+    ['rotate keys', { verb: 'keys.rotate' }, ['admin']],
+    ['restore the hub', { verb: 'hub.restore' }, ['admin']],
     ['delete sites', remove('Site'), ['admin']],
     ['delete tokens', remove('Token'), ['admin']],
     ['add sites', newSite('x'), ['admin']],

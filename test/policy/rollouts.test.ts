@@ -123,6 +123,14 @@ describe('a rollout', () => {
     });
     expect(target?.assignments[0]?.guard.forbidden).toEqual(['169.254.169.254/32']);
     expect(hub.rollout('audit')?.spec.version).toEqual(target?.version);
+    const values = Array.from({ length: 6000 }, (_, i) => `${'v'.repeat(50)}-${i}`);
+    const long = {
+      ...spec,
+      selector: { matchExpressions: [{ key: 'env', operator: 'In' as const, values }] },
+    };
+    expect(await hub.ask({ verb: 'apply', document: { ...document, spec: long } })).toMatchObject({
+      code: 'too-large',
+    });
     const said = { ...spec, selector: 'discovered/os=linux' };
     expect(await hub.ask({ verb: 'apply', document: { ...document, spec: said } })).toMatchObject({
       code: 'invalid-document',
