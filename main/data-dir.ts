@@ -1,6 +1,6 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config-file.ts';
 
 /** Makes the data directory, for its owner alone, when it is not there. Throws ConfigError where none can be. */
 export function ensureDataDir(dir: string): void {

@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config-file.ts';
 import type { Keyring } from '../core/policy/sign.ts';
 import { ensureDataDir } from './data-dir.ts';
 import { makeKeyLine, readKeyLine } from './policy-key.ts';

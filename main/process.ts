@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config-file.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import { SiteError } from './site-error.ts';
 

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { type Config, ConfigError } from '../config.ts';
+import type { Config } from '../config.ts';
+import { ConfigError } from '../config-file.ts';
 import type { Workload } from '../core/ports/enforcer.ts';
 
 const PASSWD = '/etc/passwd';

@@ -31,24 +31,71 @@ type Ask = (query: Buffer) => Promise<Buffer>;
  * let through: a connection that follows at once meets no deny. Without it names are only looked up now and then, which
  * costs precision and nothing else.
  */
-export function createForwarder({ listen, servers, names, logger }: ForwarderOptions): Forwarder {
-  const udp = createSocket(listen.host.includes(':') ? 'udp6' : 'udp4');
-  const sockets = new Set<Socket>();
-  const tcp: Server = createServer((socket) => serve(socket));
-  const upstream = servers
-    .map(place)
-    .filter(({ host, port }) => host !== listen.host || port !== listen.port);
-  let waiting = 0;
-  let isRunning = false;
+export function createForwarder(options: ForwarderOptions): Forwarder {
+  return new DnsForwarder(options);
+}
 
-  async function answer(query: Buffer, ask: (to: Place) => Ask): Promise<Buffer | null> {
-    if (waiting >= MAX_WAITING) {
-      logger.warn({ waiting }, 'dns-forwarder.overloaded');
+class DnsForwarder implements Forwarder {
+  readonly #options: ForwarderOptions;
+  readonly #udp: UdpSocket;
+  readonly #tcp: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #upstream: Place[];
+  #waiting = 0;
+  #isRunning = false;
+
+  constructor(options: ForwarderOptions) {
+    const { listen, servers } = options;
+    this.#options = options;
+    this.#udp = createSocket(listen.host.includes(':') ? 'udp6' : 'udp4');
+    this.#tcp = createServer((socket) => this.#serve(socket));
+    // A machine whose resolver is this forwarder would ask itself.
+    this.#upstream = servers
+      .map(place)
+      .filter(({ host, port }) => host !== listen.host || port !== listen.port);
+  }
+
+  async start(): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    const { listen, logger } = this.#options;
+    this.#udp.on('message', (query, from) => void this.#reply(query, from));
+    await new Promise<void>((resolve, reject) => {
+      this.#udp.once('error', reject);
+      this.#udp.bind(listen.port, listen.host, () => {
+        this.#udp.off('error', reject);
+        resolve();
+      });
+    });
+    this.#udp.on('error', (error) => logger.warn({ why: error.message }, 'dns-forwarder.failed'));
+    await new Promise<void>((resolve, reject) => {
+      this.#tcp.once('error', reject);
+      this.#tcp.listen(this.port(), listen.host, resolve);
+    });
+    logger.info({ host: listen.host, port: this.port() }, 'dns-forwarder.started');
+  }
+
+  port(): number {
+    return this.#udp.address().port;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#isRunning) return;
+    this.#isRunning = false;
+    for (const socket of this.#sockets) socket.destroy();
+    await closed(this.#udp);
+    await new Promise<void>((resolve) => this.#tcp.close(() => resolve()));
+  }
+
+  async #answer(query: Buffer, ask: (to: Place) => Ask): Promise<Buffer | null> {
+    const { names, logger } = this.#options;
+    if (this.#waiting >= MAX_WAITING) {
+      logger.warn({ waiting: this.#waiting }, 'dns-forwarder.overloaded');
       return null;
     }
-    waiting += 1;
+    this.#waiting += 1;
     try {
-      for (const server of upstream) {
+      for (const server of this.#upstream) {
         const reply = await ask(server)(query).catch(() => null);
         if (reply === null) continue;
         const found = addressesIn(reply);
@@ -57,59 +104,30 @@ export function createForwarder({ listen, servers, names, logger }: ForwarderOpt
       }
       return failureFor(query);
     } finally {
-      waiting -= 1;
+      this.#waiting -= 1;
     }
   }
 
-  async function reply(query: Buffer, { address, port }: RemoteInfo): Promise<void> {
-    const message = await answer(query, askByUdp);
-    if (message !== null && isRunning) udp.send(message, port, address);
+  async #reply(query: Buffer, { address, port }: RemoteInfo): Promise<void> {
+    const message = await this.#answer(query, askByUdp);
+    if (message !== null && this.#isRunning) this.#udp.send(message, port, address);
   }
 
-  function serve(socket: Socket): void {
-    if (sockets.size >= MAX_WAITING) {
+  #serve(socket: Socket): void {
+    if (this.#sockets.size >= MAX_WAITING) {
       socket.destroy();
       return;
     }
-    sockets.add(socket);
+    this.#sockets.add(socket);
     socket.setTimeout(IDLE_MS, () => socket.destroy());
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     framed(socket, async (query) => {
-      const message = await answer(query, askByTcp);
+      const message = await this.#answer(query, askByTcp);
       if (message === null) socket.destroy();
       else if (!socket.destroyed) socket.write(withLength(message));
     });
   }
-
-  return {
-    async start() {
-      if (isRunning) return;
-      isRunning = true;
-      udp.on('message', (query, from) => void reply(query, from));
-      await new Promise<void>((resolve, reject) => {
-        udp.once('error', reject);
-        udp.bind(listen.port, listen.host, () => {
-          udp.off('error', reject);
-          resolve();
-        });
-      });
-      udp.on('error', (error) => logger.warn({ why: error.message }, 'dns-forwarder.failed'));
-      await new Promise<void>((resolve, reject) => {
-        tcp.once('error', reject);
-        tcp.listen(udp.address().port, listen.host, resolve);
-      });
-      logger.info({ ...listen, port: udp.address().port }, 'dns-forwarder.started');
-    },
-    port: () => udp.address().port,
-    async stop() {
-      if (!isRunning) return;
-      isRunning = false;
-      for (const socket of sockets) socket.destroy();
-      await closed(udp);
-      await new Promise<void>((resolve) => tcp.close(() => resolve()));
-    },
-  };
 }
 
 type Place = { host: string; port: number };
