@@ -20,6 +20,8 @@ export type Home = {
 
 export function openHome(dataDir: string): Home {
   ensureDataDir(dataDir);
+  // A damaged key is told now, not when the first policy is to be signed.
+  keepKeys(join(dataDir, 'policy.key'), 0);
   return {
     master: createSecretKey(
       Buffer.from(
