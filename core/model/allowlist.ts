@@ -7,7 +7,7 @@ const Ports = Type.Array(Type.String({ pattern: '^[0-9]{1,5}(-[0-9]{1,5})?/(TCP|
   maxItems: 16,
 });
 /** Of a rule; unique in its direction. */
-export const RuleName = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' });
+const RuleName = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' });
 const Cidr = Type.String({ minLength: 3, maxLength: 49 });
 
 /** A network, less the networks in `except` (which lie in it). */

@@ -9,7 +9,7 @@ const Count = Type.Integer({ minimum: 0 });
  * `off` and `disarmed`: the site's owner holds it back. `unsupported`: the site has no dataplane for it. `unknown`: the site
  * has not said what it has.
  */
-export const PLANNED_OUTCOMES = [
+const PLANNED_OUTCOMES = [
   'applies',
   'not-applicable',
   'off',

@@ -25,7 +25,7 @@ export const VERDICTS = ['pass', 'fail', 'inconclusive', 'not-applicable'] as co
 export const Verdict = Type.Enum(VERDICTS);
 export type Verdict = Static<typeof Verdict>;
 
-export const STAGE_PHASES = [
+const STAGE_PHASES = [
   'waiting',
   'rolling',
   'soaking',

@@ -73,7 +73,7 @@ function shortestPrefix(family: 4 | 6, widestCidr: number): number {
 }
 
 /** Prefixes are nested or apart. */
-export function overlap(a: string, b: string): boolean {
+function overlap(a: string, b: string): boolean {
   return contains(a, b) || contains(b, a);
 }
 

@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { RolloutDetail, RolloutEvidence, RolloutPage } from '../../core/model/policy-view.ts';
+import type { StageQuestion } from '../../core/policy/evidence.ts';
+import { until } from '../parts/process.ts';
+import { madeUpSiteEvidence } from '../web/stand-in-rollouts.ts';
+import { type Door, fieldOf } from './door.ts';
+import { applyPayments, openPolicyDoor } from './policy-door.ts';
+
+/** What was to be recomputed. */
+const asked: unknown[] = [];
+let door: Door;
+beforeAll(async () => {
+  const open = await openPolicyDoor({
+    recompute: async (rollout, stageKey, decidedAtMs) => {
+      asked.push([rollout, stageKey, decidedAtMs]);
+      const sites = [{ site: 't1', verdict: 'fail' as const, reasons: [] }];
+      return { again: { verdict: 'inconclusive', reasons: [], sites, hits: 0, unexpectedDenies: 0 } };
+    },
+  });
+  door = open.door;
+  await applyPayments(open);
+});
+afterAll(() => door.close());
+
+test('a rollout shows every site of the stage: its verdict and reasons, where it stands, and how long it took', async () => {
+  const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
+  const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
+  const common = { rollout: 'Allowlist/payments', stage_key: `1/0/${startedAtMs}`, evidence: '{}' };
+  const rows = (decided_at: number, verdict: string, code: string) => ({
+    ...common,
+    site: 't1',
+    decided_at,
+    verdict,
+    reason_code: [code],
+    reason_text: [`because ${code}`],
+  });
+  await door.store.insert('site_evidence', [
+    rows(startedAtMs + 86_400_000, 'inconclusive', 'no-traffic'),
+    rows(startedAtMs + 86_400_001, 'pass', 'all-well'),
+  ]);
+  const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+  expect(detail).toMatchObject({ stage: 0, sitesLeftOut: 0, rules: [{ rule: 'payments-api', hits: 7 }] });
+  expect(detail.sites.map(({ site, verdict }) => [site, verdict])).toEqual([
+    ['t2', null],
+    ['t1', 'pass'],
+  ]);
+  expect(detail.sites[1]).toEqual({
+    site: 't1',
+    verdict: 'pass',
+    reasons: [{ code: 'all-well', text: 'because all-well' }],
+    phase: 'applied',
+    detail: '',
+    generation: 1,
+    live: true,
+    hits: 7,
+    denies: 3,
+    unexpectedDenies: 2,
+    effect: {
+      committedAtMs: startedAtMs,
+      deliveredAtMs: 1000,
+      appliedAtMs: 2000,
+      liveAtMs: 3000,
+      firstHitAtMs: 4000,
+      verifiedAtMs: startedAtMs + 86_400_001,
+    },
+  });
+  const later = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments?stage=1');
+  expect(later.sites.map(({ site, phase }) => [site, phase])).toEqual([['p1', null]]);
+  expect((await door.call('GET', '/api/v1/rollouts/Allowlist/payments?stage=2')).status).toBe(404);
+});
+
+test('what was refused at a site that returned to what it had stays shown with its verdict', async () => {
+  const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
+  const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
+  const recorded = madeUpSiteEvidence(startedAtMs + 60_000);
+  await door.store.insert('site_evidence', [
+    {
+      rollout: 'Allowlist/payments',
+      stage_key: `1/0/${startedAtMs}`,
+      site: 't2',
+      decided_at: startedAtMs + 60_000,
+      verdict: 'fail',
+      reason_code: ['unexpected-denies'],
+      reason_text: ['2 unexpected denies'],
+      evidence: JSON.stringify({ ...recorded, site: 't2' }),
+    },
+  ]);
+  const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+  expect(detail.sites[0]).toMatchObject({
+    site: 't2',
+    verdict: 'fail',
+    phase: null,
+    hits: 0,
+    unexpectedDenies: 2,
+    effect: { appliedAtMs: recorded.newest?.appliedAtMs },
+  });
+  expect(detail.denied).toMatchObject([
+    { denied: { name: 'fraud.example', kind: 'unexpected' }, count: 4, sites: 2, examples: ['t1', 't2'] },
+  ]);
+});
+
+test('a decision comes with its question and evidence, and says where the rows now differ', async () => {
+  const atMs = Date.now();
+  const question: StageQuestion = {
+    kind: 'Allowlist',
+    name: 'payments',
+    stage: 0,
+    generation: 9,
+    digest: 'd',
+    mode: 'enforce',
+    version: { epoch: 1, n: 1 },
+    sites: ['t1'],
+    startedAtMs: atMs - 9000,
+    decidedAtMs: atMs,
+    newRules: [],
+    probes: [],
+    soakMs: 0,
+    minHits: 1,
+    minHitsTotal: 1,
+    maxUnexpectedDenies: 0,
+    maxScoreDrop: 5,
+    minConclusive: 0.8,
+    maxFailures: 0,
+    controlDrop: null,
+  };
+  const stageKey = `9/0/${atMs - 9000}`;
+  const common = { rollout: 'Allowlist/payments', stage_key: stageKey };
+  await door.store.insert('decision', [
+    {
+      ...common,
+      decided_at: atMs - 500,
+      verdict: 'inconclusive',
+      reason_text: ['no traffic'],
+      verifier_version: 1,
+      question: JSON.stringify({ ...question, decidedAtMs: atMs - 500 }),
+    },
+    {
+      ...common,
+      decided_at: atMs,
+      verdict: 'pass',
+      reason_text: ['80% passed'],
+      verifier_version: 1,
+      question: JSON.stringify(question),
+    },
+  ]);
+  const row = (site: string, decided_at: number, verdict: string) => ({
+    ...common,
+    site,
+    decided_at,
+    verdict,
+    reason_code: ['c'],
+    reason_text: ['t'],
+    evidence: '{}',
+  });
+  await door.store.insert('site_evidence', [
+    row('t1', atMs - 500, 'inconclusive'),
+    row('t1', atMs, 'pass'),
+    row('t1', atMs + 500, 'fail'),
+  ]);
+  const path = '/api/v1/rollouts/Allowlist/payments/evidence?generation=9';
+  const { decisions } = await door.get<RolloutEvidence>(path);
+  expect(decisions).toEqual([
+    {
+      stageKey,
+      generation: 9,
+      stage: 0,
+      decidedAtMs: atMs,
+      verdict: 'pass',
+      reasons: ['80% passed'],
+      verifierVersion: 1,
+      question,
+      sites: [{ site: 't1', verdict: 'pass', reasons: [{ code: 'c', text: 't' }], evidence: null }],
+    },
+  ]);
+  const again = await door.get<RolloutEvidence>(`${path}&recompute=true`);
+  expect(asked).toEqual([['Allowlist/payments', stageKey, atMs]]);
+  expect(again.decisions[0]?.recomputed).toEqual({
+    verdict: 'inconclusive',
+    isSame: false,
+    differences: ['the stage: was pass, now inconclusive', 't1: was pass, now fail'],
+  });
+});
+
+test('what a person has done with it goes to control, and what that refuses is told', async () => {
+  const act = (action: string) => door.call('POST', `/api/v1/rollouts/Allowlist/payments/${action}`);
+  const paused = await act('pause');
+  expect([paused.status, paused.body]).toEqual([
+    200,
+    { effect: 'updated', kind: 'Rollout', name: 'payments' },
+  ]);
+  await until(
+    'paused',
+    async () => (await door.get<RolloutPage>('/api/v1/rollouts')).items[0]?.phase === 'paused',
+  );
+  expect((await act('resume')).status).toBe(200);
+  expect(fieldOf((await act('promote')).body, 'code')).toBe('rollout-phase');
+  expect((await act('explode')).status).toBe(400);
+});
