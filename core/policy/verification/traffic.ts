@@ -4,7 +4,7 @@ import { type Found, reason, some } from './reasons.ts';
 type Rules = NonNullable<SiteEvidence['newest']>['rules'];
 
 /** New connections that each rule decided in this stage, those of probes and of earlier stages apart. */
-export function hitsOf({ newest, hitsBefore }: SiteEvidence): Map<string, number> {
+function hitsOf({ newest, hitsBefore }: SiteEvidence): Map<string, number> {
   const before = new Map(hitsBefore.map(({ rule, hits }) => [rule, hits]));
   const rules: Rules = newest?.rules ?? [];
   return new Map(rules.map(({ rule, hits }) => [rule, Math.max(0, hits - (before.get(rule) ?? 0))]));

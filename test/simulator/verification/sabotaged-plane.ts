@@ -18,20 +18,31 @@ const SEEN: Readonly<Record<Damage, string>> = {
   'deny-gone': 'the last rule of a chain is not there',
 };
 
+type Faults = {
+  refuses: 'rejected' | 'busy' | null;
+  unreadable: boolean;
+  hangs: boolean;
+  frozen: boolean;
+  otherGeneration: boolean;
+  /** A rule whose counter can't be read. */
+  lacks: string | null;
+  full: boolean;
+  /** Somebody else's rules, before or after ours. */
+  foreign: { rejects: (attempt: Attempt) => boolean } | null;
+};
+
 /** The modelled dataplane, and what somebody does to it. What is applied anew is whole again. */
 export class SabotagedPlane implements ModelledDataplane {
   readonly dataplane = 'simulated';
-  readonly faults = {
-    refuses: null as 'rejected' | 'busy' | null,
+  readonly faults: Faults = {
+    refuses: null,
     unreadable: false,
     hangs: false,
     frozen: false,
     otherGeneration: false,
-    /** A rule whose counter can't be read. */
-    lacks: null as string | null,
+    lacks: null,
     full: false,
-    /** Somebody else's rules, before or after ours. */
-    foreign: null as null | { rejects: (attempt: Attempt) => boolean },
+    foreign: null,
   };
   readonly #inner = createModelledDataplane();
   #damage: Damage | null = null;

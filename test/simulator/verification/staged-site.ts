@@ -29,7 +29,7 @@ import { SabotagedPlane } from './sabotaged-plane.ts';
  */
 export const INTERVAL_MS = 10_000;
 export const STAGE_TICK = 8;
-export const SOAK_MS = 300_000;
+const SOAK_MS = 300_000;
 /** The first tick at which a healthy site has soaked, and the last that is looked at. */
 export const JUDGED_TICKS = [41, 47] as const;
 
@@ -44,7 +44,7 @@ const BEFORE: AllowlistSpec = {
   workloads,
   egress: [ledger, { ...api, name: 'payments-v1' }, { name: 'mirror', to: ['https://mirror.example'] }],
 };
-export const WANTED: AllowlistSpec = { workloads, egress: [ledger, api] };
+const WANTED: AllowlistSpec = { workloads, egress: [ledger, api] };
 export const NARROW: AllowlistSpec = { workloads, egress: [api] };
 
 const CHECKOUT = {
