@@ -89,12 +89,16 @@ export async function startSite(
     });
     // Before anything else: what was confirmed is in force again, whether or not there is a hub.
     await agent.start();
-    await collector.start();
+    await collector.start().catch(async (error: unknown) => {
+      await agent.stop();
+      throw error;
+    });
     return {
       site,
       async stop() {
-        await collector.stop();
+        // First: what waits for the hub's answer must not take the end of the uplink for one.
         await agent.stop();
+        await collector.stop();
         await spool.stop();
       },
     };

@@ -206,6 +206,7 @@ class PolicyAgent implements Agent {
 
   /** Believes what is signed by whom it trusts, keeps it, and has it obeyed. */
   #hear({ envelopes, whole }: Documents): void {
+    if (this.#life === 'stopped') return;
     const arrived = [...this.#waiting, ...inOrder(envelopes)].slice(0, MAX_WAITING);
     this.#waiting = [];
     for (const [i, envelope] of arrived.entries())

@@ -1,7 +1,7 @@
 import type { AllowlistSpec } from '../../core/model/allowlist.ts';
 import { targetKey } from '../../core/model/signed.ts';
 import type { Observed, ObservedFlow, Workload } from '../../core/ports/enforcer.ts';
-import type { DeniedPlace, Evidence } from './evidence.ts';
+import { type DeniedPlace, type Evidence, placeId } from './evidence.ts';
 import type { LookBack } from './look-back.ts';
 import { isolates, permits } from './permits.ts';
 import { selectedBy } from './plan.ts';
@@ -36,10 +36,11 @@ export function noteDenied(
     if (spec === null) continue;
     const before = previousSpec(state, policy, world.specs);
     const selected = new Set(selectedBy(spec, world.workloads).map(({ name }) => name));
+    const noted = world.evidence.noted(policy);
     const own = denied.filter(
       (flow) =>
         selected.has(flow.workload) &&
-        !world.evidence.hasSeen(policy, flow) &&
+        noted.get(placeId(flow)) !== flow.connections &&
         isolates(spec, flow.direction) &&
         !permits(spec, flow, world.namesOf),
     );

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Denied } from '../../core/model/policy-report.ts';
 import { targetKey } from '../../core/model/signed.ts';
-import type { Observed, ObservedFlow } from '../../core/ports/enforcer.ts';
+import type { Observed } from '../../core/ports/enforcer.ts';
 import type { Chosen, Memory } from './state.ts';
 
 const KEPT_AS = 'policy/evidence';
@@ -86,10 +86,10 @@ export class Evidence {
     if (seen.rules.some(({ hits }) => hits > 0)) standing.firstHitAtMs ??= nowMs;
   }
 
-  /** Whether nothing was denied there since it was noted last. */
-  hasSeen(policy: Chosen, flow: ObservedFlow): boolean {
-    const held = this.of(policy)?.denied.find((place) => placeId(place) === placeId(flow));
-    return held !== undefined && held.kind !== 'probe' && held.raw === flow.connections;
+  /** What was noted last of each place, by `placeId`; a place that only a probe was denied at is asked about again. */
+  noted(policy: Chosen): Map<string, number> {
+    const denied = this.of(policy)?.denied ?? [];
+    return new Map(denied.map((place) => [placeId(place), place.kind === 'probe' ? -1 : place.raw]));
   }
 
   /** Adds what was denied since the last reading. `kindOf` is asked once a place, when it is first seen. */
@@ -99,13 +99,14 @@ export class Evidence {
     kindOf: (place: Omit<DeniedPlace, 'kind' | 'raw'>) => DeniedPlace['kind'],
   ): void {
     const standing = this.of(policy);
-    if (standing === null) return;
+    if (standing === null || places.length === 0) return;
     const known = new Map(standing.denied.map((place) => [placeId(place), place]));
     for (const { count, ...place } of places) {
       const held = known.get(placeId(place));
       if (held === undefined) {
-        if (known.size >= MAX_DENIED) continue;
-        known.set(placeId(place), { ...place, count, raw: count, kind: kindOf({ ...place, count }) });
+        const kind = kindOf({ ...place, count });
+        if (known.size >= MAX_DENIED && !makeRoom(known, kind)) continue;
+        known.set(placeId(place), { ...place, count, raw: count, kind });
       } else {
         held.count += count >= held.raw ? count - held.raw : count;
         held.raw = count;
@@ -147,7 +148,16 @@ function flat({ rules, denies, probeDenies }: ObservedPolicy): Record<string, nu
   return Object.fromEntries([...entries, ['denies', denies], ['probe-denies', probeDenies]]);
 }
 
-function placeId(place: Pick<Denied, 'workload' | 'direction' | 'protocol' | 'port' | 'address'>): string {
+/** However many places are new, one where the workload used to get through is never left out for them. */
+function makeRoom(known: Map<string, DeniedPlace>, kind: DeniedPlace['kind']): boolean {
+  if (kind !== 'unexpected') return false;
+  const least = [...known].find(([, place]) => place.kind !== 'unexpected');
+  return least !== undefined && known.delete(least[0]);
+}
+
+export function placeId(
+  place: Pick<Denied, 'workload' | 'direction' | 'protocol' | 'port' | 'address'>,
+): string {
   return `${place.workload} ${place.direction} ${place.protocol} ${place.port} ${place.address}`;
 }
 

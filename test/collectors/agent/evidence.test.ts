@@ -140,6 +140,17 @@ describe('what was denied', () => {
     expect(kinds?.sort()).toEqual(['203.0.113.10 unexpected', '203.0.113.9 new']);
   });
 
+  it('is never hidden, where it is unexpected, by many places that are new', async () => {
+    world.kernel.flow({ ...flow('203.0.113.9'), verdict: 'allowed' });
+    await world.interval();
+    world.hub.assign('payments', 1, A);
+    await world.interval();
+    for (let i = 0; i < 300; i += 1) world.kernel.deny('payments', flow(`192.0.${2 + (i >> 8)}.${i & 255}`));
+    await world.interval();
+    world.kernel.deny('payments', flow('203.0.113.9', 4));
+    expect(await world.status('payments')).toMatchObject({ denies: 304, unexpectedDenies: 4 });
+  });
+
   it('adds up over changes that begin the figures of the dataplane anew', async () => {
     world.hub.assign('payments', 1, A);
     await world.interval();
