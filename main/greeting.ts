@@ -19,7 +19,7 @@ Plumbline is up (${hub.readyInS.toFixed(1)} s).
 Try next, in another terminal:
   ./plumbline top                             the fleet, live
   ./plumbline explain site ${(hub.site ?? 'NAME').padEnd(18)} its score, penalty by penalty
-  ./plumbline apply -f examples/              virtual sites: all, hosts, test, prod ...
+  ./plumbline apply -f examples/stages.yaml   virtual sites: test and prod
   ./plumbline site add jp-tokyo-1 --label env=test
                                               prints the one command that joins another machine
   ./plumbline simulate --sites 50 --seed 7    a simulated fleet, labelled as such
