@@ -239,7 +239,7 @@ describe('a stage', () => {
     expect(verifyStage(wanted, but(none, none)).verdict).toBe('pass');
     expect(verifyStage(wanted, but(none, none, none, none, none)).verdict).toBe('not-applicable');
     expect(verifyStage(question({ sites: [] }), [])).toMatchObject({ verdict: 'inconclusive' });
-    expect(verifyStage({ ...wanted, minConclusive: 0 }, []).verdict).toBe('inconclusive');
+    expect(verifyStage({ ...wanted, minConclusive: 0, minHitsTotal: 0 }, []).verdict).toBe('inconclusive');
   });
 
   test('counts toward its total what passing sites show only', () => {
