@@ -70,6 +70,20 @@ test('audit becomes enforcement without a gap in the counters', async () => {
   expect(counts(await world.enforcer.observe())).toEqual({ payments: { web: 2, denied: 1 } });
 });
 
+test('calls that come together are served one after the other, in order', async () => {
+  const generations = [1, 2, 3, 4, 5];
+  const calls = generations.flatMap((n) => [
+    world.enforcer.apply(
+      wanted([policy('payments', [web, shop], { generation: n })], { revision: n, names }),
+    ),
+    world.enforcer.learn('shop.example', [`10.77.0.${n + 100}`], day),
+  ]);
+  const observing = world.enforcer.observe();
+  await Promise.all(calls);
+  const { policies, differences } = await observing;
+  expect([policies.map(({ generation }) => generation), differences]).toEqual([[5], []]);
+});
+
 test('no packet slips through while one generation takes the place of another', async () => {
   const generation = (n: number) => wanted([policy('payments', [web], { generation: n })], { revision: n });
   await world.enforcer.apply(generation(1));

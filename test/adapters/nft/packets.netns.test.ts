@@ -238,3 +238,10 @@ test('a mark that others put on packets is as it was', async () => {
   expect(await world.connect(world.checkout, FAR, 443)).toBe('connected');
   expect(world.nft('list counter inet marks seen')).toContain('packets 1 ');
 });
+
+test('what stays on the machine is not judged', async () => {
+  await world.root.act({ deed: 'listen', address: '127.0.0.1', port: 8080 });
+  await world.enforcer.apply(wanted([policy('nothing', [])]));
+  expect(await world.connect(world.checkout, '127.0.0.1', 8080)).toBe('connected');
+  expect(counts(await world.enforcer.observe())).toEqual({ nothing: { denied: 0 } });
+});
