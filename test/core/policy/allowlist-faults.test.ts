@@ -162,6 +162,14 @@ describe('what is refused is named with line, field and remedy', () => {
       '18:7 rollout.stages[3].virtualSite: test has a stage already; a virtual site may come twice only in a row, with mode audit first and enforce then',
     ],
     [
+      'an audit that another stage stands behind',
+      GOOD.replace(
+        '    - virtualSite: test\n      verify',
+        '    - {virtualSite: canary, mode: audit}\n    - virtualSite: test\n      verify',
+      ),
+      '14:7 rollout.stages[2].virtualSite: test has a stage already; a virtual site may come twice only in a row, with mode audit first and enforce then',
+    ],
+    [
       'a virtual site that is held to it twice',
       GOOD.replace('mode: audit', 'mode: enforce'),
       '13:7 rollout.stages[1].virtualSite: test has a stage already; a virtual site may come twice only in a row, with mode audit first and enforce then',

@@ -322,6 +322,15 @@ describe('a difference of lines', () => {
     expect(ruleDifference(before, after)).toEqual(['  chain a {', '-   two', '  chain b {', '+   four']);
   });
 
+  test('does not show a chain in which nothing changed', () => {
+    const before = ['chain a {', '  one', '}', 'chain b {', '  two', '}'];
+    expect(ruleDifference(before, before.with(4, '  three'))).toEqual([
+      '  chain b {',
+      '-   two',
+      '+   three',
+    ]);
+  });
+
   test('of the same lines is nothing', () => {
     expect(ruleDifference(['a {', '  b', '}'], ['a {', '  b', '}'])).toEqual([]);
   });
