@@ -24,6 +24,7 @@ export class Delivery {
     this.#holding = {
       versions: new Map(targets.map(({ key, version }) => [key, version])),
       specs: new Set(specs),
+      told: new Set(),
     };
   }
 
@@ -52,8 +53,12 @@ export class Delivery {
   }
 
   #hold({ key, version }: Document): void {
-    if (version === null) this.#holding.specs.add(key);
+    if (version === null) {
+      this.#holding.specs.add(key);
+      return;
+    }
+    this.#holding.told.add(key);
     // A keyring of the past is a step to the newest, which is sent after it.
-    else if (!key.startsWith(`${KEYS_KEY}/`)) this.#holding.versions.set(key, version);
+    if (!key.startsWith(`${KEYS_KEY}/`)) this.#holding.versions.set(key, version);
   }
 }

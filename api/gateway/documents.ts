@@ -18,8 +18,11 @@ import { matches } from '../../core/selector.ts';
 const envelopes = Compile(Envelope);
 const bodies = Compile(SignedBody);
 
-/** What a site has, by what it said and what it was sent since. */
-export type Holding = { versions: Map<string, Version>; specs: Set<string> };
+/**
+ * What a site has, by what it said and what it was sent since. `told` are the targets that this channel has brought: each is
+ * sent once, also when the site has it already, since it takes one that does not come for one that nobody speaks of any more.
+ */
+export type Holding = { versions: Map<string, Version>; specs: Set<string>; told: Set<string> };
 /** A signed document as it stands in its table. `version` null: a specification, which has none. */
 export type Document = { key: string; version: Version | null; bytes: Uint8Array; issuedAtMs: number | null };
 /** Which policies' targets may concern a site differently from now on, by key; `all` of them when its labels changed. */
@@ -69,7 +72,8 @@ export class Documents {
     for (const target of this.#some(targets)) {
       const assignment = labels === null ? undefined : assignmentOf(target.body, labels);
       if (assignment === undefined && !holding.versions.has(target.document.key)) continue;
-      if (isNewer(target.document, holding)) newer.push(target.document);
+      const { key } = target.document;
+      if (!holding.told.has(key) || isNewer(target.document, holding)) newer.push(target.document);
       due.push(...this.#specsDue(target.body, assignment, holding));
     }
     return [...due, ...newer];

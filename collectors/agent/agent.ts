@@ -79,6 +79,8 @@ export type Agent = {
 
 const ENDPOINTS_EVERY_MS = 60_000;
 const ENDPOINTS_WITHIN_MS = 3000;
+/** Refusals of documents whose signature holds. */
+const SPOKEN_OF: ReadonlySet<string> = new Set(['replayed', 'expired', 'future-semantics']);
 /** Envelopes that wait for room on the disk. */
 const MAX_WAITING = 256;
 
@@ -229,6 +231,8 @@ class PolicyAgent implements Agent {
       const { key, code, detail } = accepted;
       logger.warn({ site, key, code, detail }, 'policy.document-refused');
       this.#remembered.refuse({ key, code, detail }, this.#now());
+      // The hub does speak of it, though not in a way that can be obeyed.
+      if (SPOKEN_OF.has(code)) this.#heard?.add(key);
       return;
     }
     if (accepted.heard !== undefined) this.#heard?.add(accepted.heard);

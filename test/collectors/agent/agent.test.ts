@@ -103,6 +103,15 @@ describe('a policy that reaches a site', () => {
     expect(await world.status('payments')).toMatchObject({ phase: 'applied' });
   });
 
+  it('is no orphan while the hub speaks of it, however little of that can be obeyed', async () => {
+    const older = world.hub.target('payments', null);
+    world.hub.assign('payments', 1, A);
+    await world.interval();
+    world.hub.put('target payments', older);
+    world.hub.connect();
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 1 });
+  });
+
   it('that the hub no longer speaks of before it could be applied never is', async () => {
     world.hub.publish('target payments', world.hub.target('payments', assignedOf(1, A)));
     await world.interval();
