@@ -72,6 +72,7 @@ export function history(site: string, seed: string): History {
     audited: chance(0.3),
     restarts: chance(0.15),
     retried: chance(0.5),
+    forgets: chance(0.2),
   };
   const rows: RowOf<'report'>[] = [];
   const policies: RowOf<'policy_report'>[] = [];
@@ -98,6 +99,8 @@ export function history(site: string, seed: string): History {
     denies += chance(0.1) ? 1 : 0;
     unexpected += isBad(0.005) ? 1 : 0;
     const isOn = tick >= appliesAt;
+    if (trouble.any && chance(0.02)) unexpected += 2;
+    if (tick === appliesAt && trouble.forgets) unexpected = Math.min(1, unexpected);
     const status = policyStatus({
       seen: { epoch: 1, n: isOn && !isBad(0.005) ? 7 : 6 },
       generation: (isOn && !isBad(0.01)) || trouble.audited ? 42 : 41,
