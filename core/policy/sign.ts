@@ -56,7 +56,7 @@ const keysRead = new Map<string, KeyObject>();
 const MOST_KEYS_READ = 32;
 
 /** From its 32 bytes as base64url. */
-export function publicKeyOf(x: string): KeyObject {
+function publicKeyOf(x: string): KeyObject {
   const known = keysRead.get(x);
   if (known !== undefined) return known;
   const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Report } from '../../core/model/report.ts';
 import type { Incident } from '../../simulator/incidents.ts';
 import { ordinaryTraffic, readTraffic, type Traffic } from '../../simulator/policy/traffic.ts';
-import { policyWorld } from './policy-world.ts';
+import { PolicyWorld } from './policy-world.ts';
 
 const reportValidator = Compile(Report);
 const workloads = { matchLabels: { app: 'checkout' } };
@@ -23,9 +23,9 @@ const traffic: Traffic = [
 ];
 const incident = (kind: Incident['kind'], forS = 5): Incident[] => [{ kind, share: 1, atS: 8, forS }];
 
-let world: ReturnType<typeof policyWorld>;
+let world: PolicyWorld;
 beforeEach(() => {
-  world = policyWorld();
+  world = new PolicyWorld();
 });
 afterEach(() => world.stop());
 
