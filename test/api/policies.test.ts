@@ -130,12 +130,14 @@ describe('a policy that was applied', () => {
         sites: 1,
         examples: ['t1'],
       },
+      expect.objectContaining({ count: 50, denied: expect.objectContaining({ kind: 'new' }) }),
     ]);
   });
 
   test('a viewer may look and plan, and changes nothing', async () => {
     const { body } = await door.call('POST', '/api/v1/tokens', { body: { name: 'v', role: 'viewer' } });
     const token = fieldOf(body, 'token');
+    const before = (await door.records('commands', 1)).length;
     const by = (method: string, path: string, sent?: unknown) =>
       door.call(method, path, { token, ...(sent !== undefined && { body: sent }) });
     expect((await by('GET', '/api/v1/rollouts/Allowlist/payments')).status).toBe(200);
@@ -144,6 +146,8 @@ describe('a policy that was applied', () => {
     expect((await by('POST', '/api/v1/rollouts/Allowlist/payments/promote')).status).toBe(403);
     expect((await by('POST', '/api/v1/keys/rotate')).status).toBe(403);
     expect((await by('POST', '/api/v1/hub/restore')).status).toBe(403);
+    // Turned away before anything was written down.
+    expect((await door.records('commands', before)).length).toBe(before);
   });
 
   test('what is not there is said to be so', async () => {

@@ -96,6 +96,7 @@ test('what was refused at a site that returned to what it had stays shown with i
   });
   expect(detail.denied).toMatchObject([
     { denied: { name: 'fraud.example', kind: 'unexpected' }, count: 4, sites: 2, examples: ['t1', 't2'] },
+    { denied: { kind: 'new' }, count: 50, sites: 1, examples: ['t1'] },
   ]);
 });
 

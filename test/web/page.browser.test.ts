@@ -218,6 +218,11 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
     await page.waitForSelector('.stages');
     await expect.poll(phase).toBe('live');
     expect(await page.locator('.rollout-actions').count()).toBe(0);
+    standIn.role = 'approver';
+    standIn.rollouts = standIn.rollouts.map((rollout) => ({ ...rollout, phase: 'awaiting-promotion' }));
+    await page.reload();
+    await page.getByRole('button', { name: 'Promote' }).waitFor();
+    expect(await page.locator('.rollout-actions button').allTextContents()).toEqual(['Promote']);
   });
 
   test('without any rollout the page says how one begins', async () => {

@@ -11,7 +11,16 @@ const WORDS: Readonly<Record<RolloutAction, string>> = {
   rollback: 'Roll back',
   retry: 'Try again',
 };
-const MAY: readonly Role[] = ['author', 'approver', 'admin'];
+const AUTHORS: readonly Role[] = ['author', 'admin'];
+const APPROVERS: readonly Role[] = ['author', 'approver', 'admin'];
+/** As control has it (policy/commands/permitted.ts), whose word it is. */
+const MAY: Readonly<Record<RolloutAction, readonly Role[]>> = {
+  promote: APPROVERS,
+  retry: APPROVERS,
+  pause: AUTHORS,
+  resume: AUTHORS,
+  rollback: AUTHORS,
+};
 
 /** What can be done with a rollout, for those who may. Rolling back asks once more. */
 export function Actions({
@@ -28,8 +37,9 @@ export function Actions({
   const [asking, setAsking] = useState<RolloutAction | null>(null);
   const [busy, setBusy] = useState(false);
   const [said, setSaid] = useState('');
-  if (role === null || !MAY.includes(role)) return null;
-  const actions = possibleActions(rollout);
+  const actions =
+    role === null ? [] : possibleActions(rollout).filter((action) => MAY[action].includes(role));
+  if (actions.length === 0 && said === '') return null;
   async function carryOut(action: RolloutAction) {
     setAsking(null);
     setBusy(true);
