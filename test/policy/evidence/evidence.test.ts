@@ -117,13 +117,23 @@ describe('a recorded decision', () => {
     expect(await evidence.recompute('Allowlist/other')).toBeNull();
   });
 
-  test('that the rows do not bear out is told apart', async () => {
+  test('that the rows do not bear out is told apart, in its verdict, its reasons and any of its sites', async () => {
     const evidence = createEvidence({ store });
-    const question = { ...asked, startedAtMs: asked.startedAtMs + 1, sites: ['site-1'] };
-    const gathered = await evidence.gather(question);
-    const verdict = { ...verifyStage(question, gathered), verdict: 'pass' as const, reasons: [] };
-    await evidence.record(question, verdict, gathered, decidedAtMs);
-    expect(await evidence.recompute('Allowlist/payments', stageKey(question))).toMatchObject({ same: false });
+    const other = { verdict: 'pass' as const };
+    for (const [at, wrong] of [
+      other,
+      { reasons: [] },
+      { sites: [{ site: 'site-1', ...other, reasons: [] }] },
+    ].entries()) {
+      const question = { ...asked, startedAtMs: asked.startedAtMs + 1 + at, sites: ['site-1'] };
+      const gathered = await evidence.gather(question);
+      const verdict = verifyStage(question, gathered);
+      expect(verdict.verdict).not.toBe('pass');
+      await evidence.record(question, { ...verdict, ...wrong }, gathered, decidedAtMs);
+      expect(await evidence.recompute('Allowlist/payments', stageKey(question)), `${at}`).toMatchObject({
+        same: false,
+      });
+    }
   });
 
   test('is in the views that people read', async () => {
