@@ -6,7 +6,7 @@ import type { Store } from '../../core/ports/store.ts';
 
 /** Stages of which the newest decision is read, and sites of each. */
 const STAGES_READ = 32;
-const SITES_READ = 10_000;
+const SITES_READ = 5_000;
 const questions = Compile(StageQuestion);
 const evidences = Compile(SiteEvidence);
 
@@ -44,18 +44,19 @@ type DecisionRow = {
 };
 type SiteRow = { site: string; verdict: Verdict; codes: string[]; texts: string[]; evidence: string };
 
-/** The newest decision about each stage of a policy, newest first; `generation` 0 is any. */
+/** The newest decision about each stage of a generation, newest first; `generation` 0 is the one decided about last. */
 export async function readDecisions(
   store: Store,
   wanted: { rollout: string; generation: number },
   recompute: Recompute | null,
 ): Promise<StoredDecision[]> {
   const rows = await store.query<DecisionRow>(DECISIONS, { rollout: wanted.rollout });
+  const newest = Number(rows[0]?.stageKey.split('/')[0] ?? 0);
   const decisions: StoredDecision[] = [];
   for (const row of rows) {
     const [generation = 0, stage = 0] = row.stageKey.split('/').map(Number);
     const question: unknown = JSON.parse(row.question);
-    if (!questions.Check(question) || (wanted.generation !== 0 && generation !== wanted.generation)) continue;
+    if (generation !== (wanted.generation || newest) || !questions.Check(question)) continue;
     const { stageKey, decidedAtMs, verdict, reasons, verifierVersion } = row;
     const sites = await readSites(store, wanted.rollout, row);
     const asked = recompute === null ? null : await recompute(wanted.rollout, stageKey, decidedAtMs);
@@ -69,6 +70,7 @@ export async function readDecisions(
       verifierVersion,
       question,
       sites,
+      sitesLeftOut: Math.max(0, question.sites.length - sites.length),
       ...(asked !== null && { recomputed: comparison(verdict, sites, asked.again) }),
     });
   }

@@ -111,7 +111,9 @@ function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void 
 
 const EvidenceQuery = Type.Object(
   {
-    generation: Type.Optional(Type.Integer({ minimum: 1, description: 'Of one generation only' })),
+    generation: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Of this one; of the one decided about last unless told' }),
+    ),
     recompute: Type.Optional(
       Type.Boolean({ description: 'Ask the stored rows again, and say where the verdict differs' }),
     ),

@@ -11,7 +11,7 @@ export function addRolloutEvidenceCommand(rollout: Command, context: CommandCont
     .command('evidence')
     .description('what each decision rested on, as text for a change ticket')
     .argument('<kind/name>', 'as allowlist/payments')
-    .option('--generation <number>', 'of one generation only')
+    .option('--generation <number>', 'of this one; of the one decided about last when left out')
     .option('--recompute', 'ask the stored rows again; exit 1 when a verdict differs')
     .action(async (text: string, options: { generation?: string; recompute?: boolean }, command: Command) => {
       const { path } = rolloutPath(text);
@@ -64,6 +64,7 @@ function decisionLines(policy: string, decision: StoredDecision): string[] {
         ]),
     `  sites     ${sites.length}`,
     ...sites.flatMap(siteLines),
+    ...(decision.sitesLeftOut > 0 ? [`    and ${decision.sitesLeftOut} more`] : []),
   ];
 }
 

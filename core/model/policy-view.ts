@@ -153,6 +153,8 @@ export const StoredDecision = Type.Object({
       evidence: Type.Union([SiteEvidence, Type.Null()]),
     }),
   ),
+  /** Sites that the question was about and that are not listed: 5,000 at most are. */
+  sitesLeftOut: Count,
   /** Only when asked for: the verdict that the stored rows give now, and where it differs. */
   recomputed: Type.Optional(
     Type.Object({ verdict: Verdict, isSame: Type.Boolean(), differences: Type.Array(Type.String()) }),
@@ -160,7 +162,7 @@ export const StoredDecision = Type.Object({
 });
 export type StoredDecision = Static<typeof StoredDecision>;
 
-/** The newest decision about each stage of a policy's rollouts, newest first. */
+/** The newest decision about each stage of one generation, newest first. */
 export const RolloutEvidence = Type.Object({
   kind: IntentKind,
   name: Type.String(),

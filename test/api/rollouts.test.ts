@@ -171,8 +171,23 @@ test('a decision comes with its question and evidence, and says where the rows n
       verifierVersion: 1,
       question,
       sites: [{ site: 't1', verdict: 'pass', reasons: [{ code: 'c', text: 't' }], evidence: null }],
+      sitesLeftOut: 0,
     },
   ]);
+  // Without a generation it is the one decided about last, which is not always the largest.
+  await door.store.insert('decision', [
+    {
+      rollout: 'Allowlist/payments',
+      stage_key: `1/0/${atMs}`,
+      decided_at: atMs + 1000,
+      verdict: 'inconclusive',
+      reason_text: [],
+      verifier_version: 1,
+      question: JSON.stringify({ ...question, generation: 1 }),
+    },
+  ]);
+  const last = await door.get<RolloutEvidence>('/api/v1/rollouts/Allowlist/payments/evidence');
+  expect(last.decisions.map(({ generation }) => generation)).toEqual([1]);
   const again = await door.get<RolloutEvidence>(`${path}&recompute=true`);
   expect(asked).toEqual([['Allowlist/payments', stageKey, atMs]]);
   expect(again.decisions[0]?.recomputed).toEqual({

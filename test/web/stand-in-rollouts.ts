@@ -162,7 +162,7 @@ export function madeUpEvidence(nowMs: number): RolloutEvidence {
     controlDrop: null,
     ...part,
   });
-  const common = { generation: 3, verifierVersion: 1 };
+  const common = { generation: 3, verifierVersion: 1, sitesLeftOut: 0 };
   return {
     kind: 'Allowlist',
     name: 'payments',
