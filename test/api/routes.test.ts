@@ -285,7 +285,7 @@ describe('a request that is not right', () => {
     ['GET', '/api/v1/virtual-sites/nobody/history', {}, 404, 'not-found', ''],
     ['DELETE', '/api/v1/sites/nobody', {}, 404, 'not-found', ''],
     ['DELETE', '/api/v1/policies/VirtualSite/nobody', {}, 404, 'not-found', ''],
-    ['PUT', '/api/v1/policies/Allowlist/x', { body: {} }, 404, 'not-found', ''],
+    ['PUT', '/api/v1/policies/Quota/x', { body: {} }, 404, 'not-found', ''],
     ['PUT', '/api/v1/policies/VirtualSite/x', { body: {} }, 422, 'invalid-document', ''],
     [
       'PUT',

@@ -26,7 +26,8 @@ export function VirtualSites({
       <h2 id="virtual-sites-title">Virtual sites</h2>
       {virtualSites.length === 0 ? (
         <p class="muted">
-          None yet. A virtual site groups sites by labels: <Command text="plumbline apply -f examples/stages.yaml" />
+          None yet. A virtual site groups sites by labels:{' '}
+          <Command text="plumbline apply -f examples/stages.yaml" />
         </p>
       ) : (
         <ul>
