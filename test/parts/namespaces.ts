@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 /*
  * A network of the test's own: one namespace with a bridge, and one namespace a host, each on the bridge by a veth pair
@@ -12,10 +12,16 @@ export type Network = {
   /** Makes a host and gives its namespace's name. */
   host(name: string, address: number): string;
   addressOf(address: number): string;
+  /** Gives a host one more address. */
+  alias(name: string, address: number): void;
+  /** Has processes of a host look names up at this server. To be called before they start. */
+  resolver(name: string, server: string): void;
   /** Takes a host's cable out, or puts it back. */
   cable(name: string, plugged: boolean): void;
   /** Runs nft inside a host's namespace. */
   nft(name: string, script: string): void;
+  /** What is in force in a host's namespace, as nft lists it. */
+  ruleset(name: string): string;
   remove(): void;
 };
 
@@ -26,7 +32,10 @@ export function createNetwork(): Network {
   const bridge = `${id}-br`;
   const remove = () => {
     process.off('exit', remove);
-    for (const namespace of namespaces.splice(0)) ip('netns', 'delete', namespace);
+    for (const namespace of namespaces.splice(0)) {
+      ip('netns', 'delete', namespace);
+      rmSync(filesOf(namespace), { recursive: true, force: true });
+    }
   };
   process.on('exit', remove);
   const add = (namespace: string) => {
@@ -50,6 +59,15 @@ export function createNetwork(): Network {
       return namespace;
     },
     addressOf: (address) => `10.77.0.${address}`,
+    alias(name, address) {
+      ip('-n', namespaceOf(name), 'addr', 'add', `10.77.0.${address}/24`, 'dev', 'eth0');
+    },
+    resolver(name, server) {
+      // `ip netns exec` shows these files at /etc.
+      const files = filesOf(namespaceOf(name));
+      mkdirSync(files, { recursive: true });
+      writeFileSync(`${files}/resolv.conf`, `nameserver ${server}\noptions timeout:1 attempts:2\n`);
+    },
     cable(name, plugged) {
       ip('-n', namespaceOf(name), 'link', 'set', 'eth0', plugged ? 'up' : 'down');
     },
@@ -59,8 +77,17 @@ export function createNetwork(): Network {
         stdio: ['pipe', 'pipe', 'pipe'],
       });
     },
+    ruleset(name) {
+      return execFileSync('ip', ['netns', 'exec', namespaceOf(name), 'nft', 'list', 'ruleset'], {
+        encoding: 'utf8',
+      });
+    },
     remove,
   };
+}
+
+function filesOf(namespace: string): string {
+  return `/etc/netns/${namespace}`;
 }
 
 function ip(...args: string[]): void {
@@ -73,6 +100,8 @@ function sweep(): void {
   for (const line of listed.split('\n')) {
     const name = line.split(' ')[0] ?? '';
     const pid = /^plb-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) ip('netns', 'delete', name);
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    ip('netns', 'delete', name);
+    rmSync(filesOf(name), { recursive: true, force: true });
   }
 }
