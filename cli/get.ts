@@ -103,7 +103,11 @@ async function getVirtualSites(run: CommandRun, name: string | undefined): Promi
     return;
   }
   const all = await run.hub().list('/api/v1/virtual-sites', VirtualSiteView);
-  run.printTable(columns, all, 'There are no virtual sites yet. Try `plumbline apply -f examples/stages.yaml`.');
+  run.printTable(
+    columns,
+    all,
+    'There are no virtual sites yet. Try `plumbline apply -f examples/stages.yaml`.',
+  );
 }
 
 async function getEvents(run: CommandRun, site: string | undefined, options: GetOptions): Promise<void> {

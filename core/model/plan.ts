@@ -9,14 +9,7 @@ const Count = Type.Integer({ minimum: 0 });
  * `off` and `disarmed`: the site's owner holds it back. `unsupported`: the site has no dataplane for it. `unknown`: the site
  * has not said what it has.
  */
-const PLANNED_OUTCOMES = [
-  'applies',
-  'not-applicable',
-  'off',
-  'disarmed',
-  'unsupported',
-  'unknown',
-] as const;
+const PLANNED_OUTCOMES = ['applies', 'not-applicable', 'off', 'disarmed', 'unsupported', 'unknown'] as const;
 export type PlannedOutcome = (typeof PLANNED_OUTCOMES)[number];
 
 /** Something that keeps the document from being rolled out. `pointer` is into the document; `remedy` says what to do. */

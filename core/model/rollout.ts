@@ -25,15 +25,7 @@ export const VERDICTS = ['pass', 'fail', 'inconclusive', 'not-applicable'] as co
 export const Verdict = Type.Enum(VERDICTS);
 export type Verdict = Static<typeof Verdict>;
 
-const STAGE_PHASES = [
-  'waiting',
-  'rolling',
-  'soaking',
-  'passed',
-  'failed',
-  'rolled-back',
-  'skipped',
-] as const;
+const STAGE_PHASES = ['waiting', 'rolling', 'soaking', 'passed', 'failed', 'rolled-back', 'skipped'] as const;
 /** One stage of a rollout: `rolling` until every reachable site has applied, `soaking` until there is a verdict. */
 export const StageStatus = Type.Object({
   virtualSite: Name,
