@@ -79,5 +79,8 @@ describe('plumbline simulate', () => {
     expect(await simulate(1, '--sites', '0')).toContain('a whole number from 1 to 100000');
     expect(await simulate(1, '--interval', '10')).toContain('a number with a unit');
     expect(await simulate(1, '--incidents', '[{}]')).toContain('it is wrong at /0');
+    expect(await simulate(1, '--workload', 'Check out')).toContain('small letters, digits and hyphens');
+    expect(await simulate(1, '--traffic', '/nowhere.yaml')).toContain("It can't be read");
+    expect(await simulate(1, '--traffic', '/nowhere.yaml', '--workload', 'a')).not.toBe('done');
   });
 });
