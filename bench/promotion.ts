@@ -41,7 +41,13 @@ type Latency = {
   deliveredP99Ms: number;
   confirmedP99Ms: number;
 };
-type Measured = { fleet: number; sites: number; latencies: Latency[]; promotions: Promotion[] };
+type Measured = {
+  fleet: number;
+  sites: number;
+  latencies: Latency[];
+  promotions: Promotion[];
+  sentWithinS: number;
+};
 
 export async function run(): Promise<BenchResult> {
   const measured: Measured[] = [];
@@ -68,12 +74,13 @@ async function measure(sites: number): Promise<Measured> {
     const promotions: Promotion[] = [];
     for (let generation = 1; generation <= ROUNDS; generation++)
       promotions.push(await promote(hub, said, generation));
+    const sentWithinS = await sendingOf(hub);
     await sleep(INTERVAL_MS);
     await fleet.kill('SIGINT');
     await hub.halt();
     const latencies: Latency[] = [];
     for (const promotion of promotions) latencies.push(await latencyOf(hub.dataDir, promotion));
-    return { fleet: sites, sites: promotions[0]?.sites ?? 0, latencies, promotions };
+    return { fleet: sites, sites: promotions[0]?.sites ?? 0, latencies, promotions, sentWithinS };
   } finally {
     await fleet?.kill('SIGKILL');
     await hub.remove();
@@ -99,6 +106,16 @@ function simulate(hub: Hub, sites: number): Running {
 async function heard(hub: Hub): Promise<number> {
   const { body } = await hub.call('GET', '/metrics');
   return Number(/^plumbline_aggregator_sites (\d+)/m.exec(String(body))?.[1] ?? 0);
+}
+
+/** By its own metric: within which time the hub had sent 99% of all targets, from their signing. */
+async function sendingOf(hub: Hub): Promise<number> {
+  const { body } = await hub.call('GET', '/metrics');
+  const buckets = [
+    ...String(body).matchAll(/^plumbline_gateway_target_delay_seconds_bucket{le="(.+)"} (\d+)/gm),
+  ];
+  const all = Number(buckets.at(-1)?.[2] ?? 0);
+  return Number(buckets.find(([, , count]) => Number(count) >= 0.99 * all)?.[1] ?? Number.NaN);
 }
 
 function virtualSite(name: string, selector: string) {
@@ -249,6 +266,7 @@ function result(measured: readonly Measured[]): BenchResult {
       ['decided to applied, the last site', ...ms(({ worstMs }) => worstMs)],
       ['decided to delivered, p99', ...ms(({ deliveredP99Ms }) => deliveredP99Ms)],
       ['decided to confirmed by a new connection, p99', ...ms(({ confirmedP99Ms }) => confirmedP99Ms)],
+      ['signed to sent by the hub, p99', ...of(({ sentWithinS }) => `at most ${sentWithinS * 1000} ms`)],
       [
         'messages on table targets',
         ...of(({ promotions }) => promotions.map(({ targets }) => targets).join(', ')),
