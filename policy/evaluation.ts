@@ -6,7 +6,7 @@ import { newRules, stageQuestion } from './rollout/question.ts';
 import type { Publisher } from './signing/publisher.ts';
 
 /** Where evidence comes from, and where what was made of it is kept. Both reject with a StoreError when the store is away. */
-export type Evidence = Pick<StoredEvidence, 'gather' | 'record'>;
+export type Evidence = Pick<StoredEvidence, 'gather' | 'record' | 'settled' | 'firstSeen'>;
 export type Verify = (question: StageQuestion, evidence: readonly SiteEvidence[]) => StageVerdict;
 
 /** What is asked of sites that a stage is not about, to tell its doing from that of the weather. */
@@ -15,6 +15,12 @@ const CONTROL_SITES = 500;
 const NO_BOUND = 100;
 /** A verdict that stays the same is kept this often, so that there is a record of what it rests on. */
 const RECORD_EVERY_MS = 60_000;
+/** And one about sites that come late, which nobody waits for, this often. */
+const RECORD_LATE_EVERY_MS = 3_600_000;
+
+/** What was recorded last, and when. */
+export type Recorded = { text: string; atMs: number };
+export type LateVerdict = { verdict: StageVerdict; decidedAtMs: number; recorded: Recorded | null };
 
 type EvaluationOptions = {
   evidence: Evidence;
@@ -27,7 +33,7 @@ type EvaluationOptions = {
 export class Evaluation {
   readonly #given: EvaluationOptions;
   /** By policy, what was recorded last and when. */
-  readonly #recorded = new Map<string, { text: string; atMs: number }>();
+  readonly #recorded = new Map<string, Recorded>();
 
   constructor(given: EvaluationOptions) {
     this.#given = given;
@@ -55,6 +61,34 @@ export class Evaluation {
     return verdict;
   }
 
+  /**
+   * The same of sites that have the stage's generation since it was promoted, from reports received after `sinceMs`. One that
+   * settles is recorded at once; the others seldom, since nothing hangs on them.
+   */
+  async evaluateLate(
+    spec: RolloutSpec,
+    asked: { sites: string[]; sinceMs: number; minSoakMs: number; recorded: Recorded | null },
+    nowMs: number,
+  ): Promise<LateVerdict | null> {
+    const { evidence, verify } = this.#given;
+    const { sites, sinceMs, minSoakMs, recorded } = asked;
+    const decidedAtMs = nowMs - SETTLED_AFTER_MS;
+    const rest = { sites, newRules: this.#newRules(spec), minSoakMs, controlDrop: null, decidedAtMs };
+    const plain = stageQuestion(spec, rest);
+    if (plain === null || sinceMs >= decidedAtMs) return null;
+    const ranged = { ...plain, startedAtMs: sinceMs };
+    const question = { ...ranged, controlDrop: await this.#controlDrop(ranged) };
+    const found = await evidence.gather(question);
+    const verdict = verify(question, found);
+    const text = textOf(question, verdict);
+    const sinceRecordMs = recorded === null ? Number.POSITIVE_INFINITY : decidedAtMs - recorded.atMs;
+    const isDue =
+      verdict.sites.some((one) => one.verdict !== 'inconclusive') ||
+      sinceRecordMs >= (recorded?.text === text ? RECORD_LATE_EVERY_MS : RECORD_EVERY_MS);
+    if (isDue) await evidence.record(question, verdict, found, decidedAtMs, plain.startedAtMs);
+    return { verdict, decidedAtMs, recorded: isDue ? { text, atMs: decidedAtMs } : recorded };
+  }
+
   /** What decides something is always recorded: a verdict or reason that changed, and every one that is no `inconclusive`. */
   async #record(
     spec: RolloutSpec,
@@ -63,10 +97,7 @@ export class Evaluation {
     found: readonly SiteEvidence[],
   ): Promise<void> {
     const policy = `${spec.policy.kind}/${spec.policy.name}`;
-    const sites = verdict.sites
-      .map(({ site, verdict: one, reasons }) => `${site} ${one} ${reasons.map(({ code }) => code).join(' ')}`)
-      .join(',');
-    const text = `${question.version.epoch}.${question.version.n} ${verdict.verdict} ${sites}`;
+    const text = textOf(question, verdict);
     const last = this.#recorded.get(policy);
     const isDue = last?.text !== text || question.decidedAtMs - last.atMs >= RECORD_EVERY_MS;
     if (verdict.verdict === 'inconclusive' && !isDue) return;
@@ -97,4 +128,12 @@ export class Evaluation {
     );
     return drops.length === 0 ? null : drops.reduce((sum, drop) => sum + drop, 0) / drops.length;
   }
+}
+
+/** What a verdict says, by which it is told from another. */
+function textOf({ version }: StageQuestion, { verdict, sites }: StageVerdict): string {
+  const said = sites.map(
+    ({ site, verdict: one, reasons }) => `${site} ${one} ${reasons.map(({ code }) => code).join(' ')}`,
+  );
+  return `${version.epoch}.${version.n} ${verdict} ${said.join(',')}`;
 }

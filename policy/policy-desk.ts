@@ -8,6 +8,7 @@ import type { Store } from '../core/ports/store.ts';
 import type { Table } from '../core/ports/table.ts';
 import type { Authority } from './authority.ts';
 import { Evaluation, type Evidence } from './evaluation.ts';
+import { Latecomers } from './latecomers.ts';
 import type { PolicyFacts } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 import { Rollouts } from './rollouts.ts';
@@ -34,6 +35,7 @@ export class PolicyDesk {
   readonly #given: PolicyDeskOptions;
   readonly #publisher: Publisher;
   readonly #rollouts: Rollouts;
+  readonly #latecomers: Latecomers;
   readonly #seen = new SeenVersions();
   readonly #showHeld: (value: number) => void;
   #wasHeld = false;
@@ -44,6 +46,7 @@ export class PolicyDesk {
     this.#publisher = new Publisher({ ...given, isHeld });
     const evaluation = new Evaluation({ ...given, verify: verifyStage, publisher: this.#publisher });
     this.#rollouts = new Rollouts({ ...given, evaluation, publisher: this.#publisher });
+    this.#latecomers = new Latecomers({ ...given, evaluation });
     this.#showHeld = given.metrics.gauge(
       'plumbline_policy_read_only',
       'Whether policy is read-only, because sites are ahead of this hub or its key is missing.',
@@ -91,6 +94,7 @@ export class PolicyDesk {
     await this.#publisher.settle();
     if (this.#readOnly() !== null) return;
     await this.#rollouts.tick(nowMs);
+    await this.#latecomers.tick(nowMs);
   }
 
   #look(): void {

@@ -14,10 +14,9 @@ import { SETTLED_AFTER_MS } from './evidence/evidence.ts';
 import { minSoakMs } from './guard-of.ts';
 import type { Registry } from './registry.ts';
 import { isOnItsWay, type RolloutSpec, stageOf, withStage } from './rollout/assigned.ts';
-import { stageMembers } from './rollout/members.ts';
+import { supportedMembers } from './rollout/members.ts';
 import { showsFail, standingOf } from './rollout/standing.ts';
 import { type Seen, step } from './rollout/step.ts';
-import { isSupported } from './rollout/supported.ts';
 import { eventsOf } from './rollout/told.ts';
 import type { Publisher } from './signing/publisher.ts';
 import type { SiteStates } from './site-states.ts';
@@ -122,7 +121,7 @@ export class Rollouts {
   async #look(name: string, spec: RolloutSpec, nowMs: number): Promise<Seen> {
     const { registry, states, hearing, evaluation, clock } = this.#given;
     const { status } = stageOf(spec);
-    const members = this.#members(spec);
+    const members = supportedMembers(spec, registry, states);
     const sites = members.map((site) => {
       const state = states.all.get(site);
       const offlineToleranceMs = registry.site(site)?.spec.offlineToleranceMs;
@@ -148,16 +147,6 @@ export class Rollouts {
     const isMore = showing > (same?.showed ?? 0);
     const rushUntilMs = isMore ? nowMs + RUSH_MS : (same?.rushUntilMs ?? 0);
     this.#looked.set(name, { stageKey, atMs: nowMs, showed: showing, rushUntilMs });
-  }
-
-  /** Those of the stage, less the ones that can't enforce it, where the strategy leaves them out. */
-  #members(spec: RolloutSpec): string[] {
-    const { registry, states } = this.#given;
-    const members = stageMembers(spec, registry);
-    if (spec.strategy.unsupportedSites !== 'exclude') return members;
-    return members.filter((site) =>
-      isSupported(states.all.get(site)?.kind ?? null, registry.site(site)?.spec.kind),
-    );
   }
 
   /** Once an interval of the stage's sites, and at once when one more of them shows a fail, until it is in the store. */

@@ -36,6 +36,7 @@ export const EVENT_KINDS = [
   'rollout.stage-started',
   'rollout.stage-passed',
   'rollout.stage-failed',
+  'rollout.site-failed',
   'rollout.promoted',
   'rollout.paused',
   'rollout.resumed',

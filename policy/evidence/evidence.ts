@@ -18,6 +18,7 @@ import {
   RECORDED_SQL,
   REPORT_SQL,
 } from './evidence-sql.ts';
+import { firstSeen, type Settled, type Sighting, settledSites } from './late.ts';
 
 /** So many reports a query, that it stays within a reader's memory, and so many sites, within the length of parameters. */
 const REPORTS_PER_QUERY = 500_000;
@@ -42,6 +43,9 @@ export type Recomputed = { decided: Decided; again: StageVerdict; same: boolean 
  * - `gather` reads what the hub had received by `decidedAtMs`. Rows come to the store a few seconds after their receipt, so
  *   ask about a moment that is SETTLED_AFTER_MS ago: then the same question has the same answer later.
  * - `record` keeps a decision with its question and its evidence; doing it again changes nothing.
+ *   One about sites that came when the stage was over is filed under the stage that it is about, `lateOf` being when that
+ *   began, and besides under a key of its own, so that the stage's own decision stays its newest.
+ * - `settled` and `firstSeen` say what is known of such sites (late.ts).
  * - `recompute` asks the question of a recorded decision again, the newest of the rollout (as `Allowlist/payments`) unless
  *   told which. Null where nothing is recorded. Reports are kept 3 days, what they say of policies 14.
  */
@@ -52,22 +56,31 @@ export interface Evidence {
     verdict: StageVerdict,
     evidence: readonly SiteEvidence[],
     decidedAtMs: number,
+    lateOf?: number,
   ): Promise<void>;
+  settled(rollout: string, stageKey: string, fromMs: number): Promise<Map<string, Settled>>;
+  firstSeen(sighting: Sighting): Promise<Map<string, number>>;
   recompute(rollout: string, stageKey?: string, decidedAtMs?: number): Promise<Recomputed | null>;
 }
 
 /** How long after its receipt a report is in the store, with much to spare. */
 export const SETTLED_AFTER_MS = 5000;
 
-export function stageKey({ generation, stage, startedAtMs }: StageQuestion): string {
+export function stageKey({
+  generation,
+  stage,
+  startedAtMs,
+}: Pick<StageQuestion, 'generation' | 'stage' | 'startedAtMs'>): string {
   return `${generation}/${stage}/${startedAtMs}`;
 }
 
 export function createEvidence({ store }: { store: Store }): Evidence {
   return {
     gather: (question) => gather(store, question),
-    record: (question, verdict, evidence, decidedAtMs) =>
-      record(store, { ...question, decidedAtMs }, verdict, evidence),
+    record: (question, verdict, evidence, decidedAtMs, lateOf) =>
+      record(store, { ...question, decidedAtMs }, verdict, evidence, lateOf ?? null),
+    settled: (rollout, stage, fromMs) => settledSites(store, rollout, stage, fromMs),
+    firstSeen: (sighting) => firstSeen(store, sighting),
     recompute: (rollout, stage, decidedAtMs) => recompute(store, rollout, stage ?? '', decidedAtMs ?? 0),
   };
 }
@@ -136,24 +149,26 @@ async function record(
   question: StageQuestion,
   verdict: StageVerdict,
   evidence: readonly SiteEvidence[],
+  lateOf: number | null,
 ): Promise<void> {
   const bySite = new Map(evidence.map((one) => [one.site, one]));
+  const ofStage = stageKey({ ...question, startedAtMs: lateOf ?? question.startedAtMs });
+  const key = lateOf === null ? ofStage : `${ofStage}/late`;
   const shared = {
     rollout: `${question.kind}/${question.name}`,
-    stage_key: stageKey(question),
+    stage_key: key,
     decided_at: question.decidedAtMs,
   };
-  await store.insert(
-    'site_evidence',
-    verdict.sites.map((one) => ({
-      ...shared,
-      site: one.site,
-      verdict: one.verdict,
-      reason_code: one.reasons.map(({ code }) => code),
-      reason_text: one.reasons.map(({ text }) => text),
-      evidence: JSON.stringify(bySite.get(one.site) ?? nothingOf(one.site, 0)),
-    })),
-  );
+  const sites = verdict.sites.map((one) => ({
+    ...shared,
+    site: one.site,
+    verdict: one.verdict,
+    reason_code: one.reasons.map(({ code }) => code),
+    reason_text: one.reasons.map(({ text }) => text),
+    evidence: JSON.stringify(bySite.get(one.site) ?? nothingOf(one.site, 0)),
+  }));
+  const filed = lateOf === null ? [] : sites.map((one) => ({ ...one, stage_key: ofStage }));
+  await store.insert('site_evidence', [...sites, ...filed]);
   // Last: a decision that is there has its evidence.
   await store.insert('decision', [
     {

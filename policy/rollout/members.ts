@@ -1,10 +1,12 @@
 import { matches, type Selector } from '../../core/selector.ts';
-import type { Registered } from '../registry.ts';
+import type { Registered, Registry } from '../registry.ts';
 import { selectorOf } from '../selector-of.ts';
+import type { SiteStates } from '../site-states.ts';
 import { coursesOf, type RolloutSpec, stageOf } from './assigned.ts';
+import { isSupported } from './supported.ts';
 
 /** The sites that the stage is about: those of its virtual site that no earlier one of the policy has. */
-export function stageMembers(spec: RolloutSpec, registered: Registered): string[] {
+function stageMembers(spec: RolloutSpec, registered: Registered): string[] {
   const { virtualSite } = stageOf(spec).status;
   const names = coursesOf(spec).map((course) => course.virtualSite);
   const selectors: Selector[] = [];
@@ -21,4 +23,17 @@ export function stageMembers(spec: RolloutSpec, registered: Registered): string[
     if (selectors.findIndex((selector) => matches(selector, site.labels)) === own)
       members.push(metadata.name);
   return members;
+}
+
+/** Of these, less the ones that can't enforce it, where the strategy leaves them out. */
+export function supportedMembers(
+  spec: RolloutSpec,
+  registry: Registry,
+  states: Pick<SiteStates, 'all'>,
+): string[] {
+  const members = stageMembers(spec, registry);
+  if (spec.strategy.unsupportedSites !== 'exclude') return members;
+  return members.filter((site) =>
+    isSupported(states.all.get(site)?.kind ?? null, registry.site(site)?.spec.kind),
+  );
 }

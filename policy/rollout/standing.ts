@@ -44,6 +44,12 @@ export function showsFail(state: SiteState | undefined, spec: RolloutSpec): bool
   return phase === 'refused' || unexpectedDenies > maxUnexpectedDenies;
 }
 
+/** Whether it has said anything of the policy since it had the target that began the stage. */
+export function hasMet(state: SiteState | undefined, spec: RolloutSpec): boolean {
+  const policy = policyIn(state, spec);
+  return policy !== undefined && hasSeen(policy, spec);
+}
+
 function policyIn(state: SiteState | undefined, { policy }: RolloutSpec): PolicyStanding | undefined {
   return state?.policies?.find(({ kind, name }) => kind === policy.kind && name === policy.name);
 }

@@ -22,6 +22,7 @@ export function eventsOf(told: readonly Told[], { policy, generation, stage }: R
 
 const SEVERE: ReadonlySet<EventKind> = new Set([
   'rollout.stage-failed',
+  'rollout.site-failed',
   'rollout.paused',
   'rollout.rolled-back',
   'hub.restored',

@@ -145,6 +145,9 @@ describe('an allowlist from test to prod on six sites', { timeout: 180_000 }, ()
     fleet.shop('prod-5', [API, LEDGER, { host: fleet.address('mirror'), port: 80 }]);
     await fleet.meets('prod-5', `${fleet.address('mirror')}:80`, 'refused');
     await fleet.meets('prod-5', 'ledger.example:8443', 'ok');
+    await fleet.rollout('payments', 'the seventh site passed', ({ sites }) =>
+      sites.some(({ site, verdict }) => site === 'prod-5' && verdict === 'pass'),
+    );
   });
 
   it('adds up with a second allowlist on the same workload, and both count', async () => {

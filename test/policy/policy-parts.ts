@@ -7,9 +7,11 @@ import type { Rollout } from '../../core/model/rollout.ts';
 import { Envelope, KEYS_KEY, SignedBody, type TargetBody } from '../../core/model/signed.ts';
 import type { SiteState } from '../../core/model/site-state.ts';
 import { desiredState } from '../../core/policy/desired-state.ts';
-import type { SiteEvidence, StageQuestion } from '../../core/policy/evidence.ts';
+import type { SiteEvidence, StageQuestion, StageVerdict } from '../../core/policy/evidence.ts';
 import { openEnvelope } from '../../core/policy/sign.ts';
 import type { TableView } from '../../core/ports/table.ts';
+import { stageKey } from '../../policy/evidence/evidence.ts';
+import type { Settled, Sighting } from '../../policy/evidence/late.ts';
 import { evidence, newest } from '../parts/policy-evidence.ts';
 import { newSite, openParts, siteState, until, virtualSite } from './control-parts.ts';
 
@@ -126,15 +128,46 @@ function fleetOf(
       appliedSinceMs: since.get(`${site} ${question.name} ${generation} ${mode}`) ?? null,
     });
   };
+  const recorded: Record<string, Map<string, Settled>> = {};
+  const asked: StageQuestion[] = [];
   return {
     failing,
+    /** What was asked, and the verdicts that settle something by the stage that they were recorded under. */
+    asked,
+    recorded,
     states: () =>
       Object.entries(sites).map(([site, labels]) =>
         siteState(site, nowMs(), { policies: standing(site, labels) }),
       ),
     evidence: {
-      gather: async (question: StageQuestion) => question.sites.map((site) => gathered(question, site)),
-      record: async () => {},
+      gather: async (question: StageQuestion) => {
+        asked.push(question);
+        return question.sites.map((site) => gathered(question, site));
+      },
+      record: async (
+        question: StageQuestion,
+        verdict: StageVerdict,
+        _: unknown,
+        decidedAtMs: number,
+        lateOf = question.startedAtMs,
+      ) => {
+        const key = stageKey({ ...question, startedAtMs: lateOf });
+        recorded[key] ??= new Map();
+        for (const { site, verdict: one, reasons } of verdict.sites)
+          if (one !== 'inconclusive')
+            recorded[key].set(site, { verdict: one, decidedAtMs, reasons: reasons.map(({ text }) => text) });
+      },
+      settled: async (_: string, key: string, fromMs: number) =>
+        new Map([...(recorded[key] ?? [])].filter(([, { decidedAtMs }]) => decidedAtMs >= fromMs)),
+      firstSeen: async ({ name, fromMs, sites: wanted }: Sighting) =>
+        new Map(
+          wanted.flatMap((site) => {
+            const own = standing(site, sites[site] ?? {}).find((one) => one.name === name);
+            const key = `${site} ${name} ${own?.generation} ${own?.mode}`;
+            const seenAtMs = Math.max(fromMs + 1, since.get(key) ?? 0);
+            return own === undefined ? [] : [[site, seenAtMs] as const];
+          }),
+        ),
     },
   };
 }

@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Control } from '../../policy/control.ts';
+import { stageKey } from '../../policy/evidence/evidence.ts';
+import { newSite, until } from './control-parts.ts';
+import { allowlist, move, openPolicyParts, SITES } from './policy-parts.ts';
+
+type Parts = Awaited<ReturnType<typeof openPolicyParts>>;
+
+describe('sites that come to a virtual site after it was promoted', () => {
+  const sites: Record<string, Record<string, string>> = { ...SITES };
+  let hub: Parts;
+  let control: Control;
+  beforeAll(async () => {
+    hub = await openPolicyParts(sites);
+    control = await hub.control();
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+    await hub.ask(move('promote'));
+    await hub.reach('completed', 1);
+  });
+  afterAll(() => hub.close());
+
+  const prod = () => hub.rollout()?.spec.stages[1];
+  /** What is recorded of sites under the stage of prod. */
+  const recorded = () => {
+    const startedAtMs = prod()?.startedAtMs ?? 0;
+    return hub.fleet.recorded[stageKey({ generation: 1, stage: 1, startedAtMs })];
+  };
+  const pass = <T>(what: string, look: () => Promise<T | false> | T | false) =>
+    until(what, async () => {
+      const found = await look();
+      if (found !== false) return found;
+      hub.clock.advance(1000);
+      await hub.say(...hub.fleet.states());
+      return false;
+    });
+  const join = async (site: string) => {
+    sites[site] = { env: 'prod' };
+    await hub.ask(newSite(site, sites[site]));
+  };
+
+  it('have a verdict of their own, filed under the stage that was promoted', async () => {
+    expect(prod()?.counts).toMatchObject({ sites: 2, passed: 2 });
+    const target = hub.target('payments');
+    await join('prod-3');
+    await pass('prod-3 passed', () => recorded()?.get('prod-3')?.verdict === 'pass');
+    await pass('it is counted', () => prod()?.counts.passed === 3);
+    expect(prod()).toMatchObject({ phase: 'passed', counts: { sites: 3, passed: 3, inconclusive: 0 } });
+    expect(hub.rollout()?.spec.phase).toBe('completed');
+    expect(hub.target('payments')).toEqual(target);
+  });
+
+  it('are observed from when they came, and those that have a verdict are not asked about again', async () => {
+    const about = hub.fleet.asked.filter((question) => question.sites.includes('prod-3'));
+    expect(about.map((one) => one.sites)).toEqual(about.map(() => ['prod-3']));
+    expect(Math.min(...about.map((one) => one.startedAtMs))).toBeGreaterThanOrEqual(prod()?.startedAtMs ?? 0);
+    const asked = hub.fleet.asked.length;
+    await hub.pass(60_000);
+    expect(hub.fleet.asked.length).toBe(asked);
+  });
+
+  it('that are relabelled have one, too', async () => {
+    sites['test-1'] = { env: 'prod' };
+    expect(await hub.ask({ verb: 'site.label', site: 'test-1', labels: { env: 'prod' } })).toMatchObject({
+      ok: true,
+    });
+    await pass('test-1 passed in prod', () => recorded()?.get('test-1')?.verdict === 'pass');
+  });
+
+  it('that fail are told of once, by name, and the others keep what they have; also for an owner that comes after', async () => {
+    const version = hub.rollout()?.spec.version;
+    hub.fleet.failing.add('prod-4');
+    await join('prod-4');
+    const events = await pass('the event', async () => {
+      const found = await hub.events('rollout.site-failed');
+      return found.length > 0 && found;
+    });
+    expect(events).toMatchObject([
+      { site: 'prod-4', message: expect.stringContaining('let through before') },
+    ]);
+    await pass('it is counted', () => prod()?.counts.failed === 1);
+    expect(prod()?.reasons[0]).toMatch(/^prod-4: /);
+    expect(hub.rollout()?.spec).toMatchObject({ phase: 'completed', version });
+    await control.stop();
+    const asked = hub.fleet.asked.length;
+    control = await hub.control();
+    await join('prod-5');
+    await pass('prod-5 passed', () => recorded()?.get('prod-5')?.verdict === 'pass');
+    expect(hub.fleet.asked.slice(asked).flatMap((question) => question.sites)).not.toContain('prod-4');
+    expect(await hub.events('rollout.site-failed')).toEqual(events);
+    await pass('all are counted', () => prod()?.counts.passed === 5);
+    expect(prod()?.counts).toMatchObject({ sites: 6, passed: 5, failed: 1 });
+  });
+});
