@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { decodeJoinToken, type JoinToken } from '../core/join-token.ts';
 import type { Labels } from '../core/model/site.ts';
@@ -52,9 +52,12 @@ type Options = {
   interval: number;
   incidents: readonly Incident[];
   workload?: string;
-  traffic?: Traffic;
+  traffic?: { path: string; traffic: Traffic };
   for?: number;
 };
+
+/** How often a file of traffic is looked at. */
+const LOOK_EVERY_MS = 500;
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 
@@ -81,7 +84,7 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
       readName,
     )
     .addOption(
-      new Option('--traffic <file>', 'YAML with the workloads and what they connect to')
+      new Option('--traffic <file>', 'YAML with the workloads and what they connect to; read again when it changes')
         .argParser(readTrafficFile)
         .conflicts('workload'),
     )
@@ -94,6 +97,7 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
 async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): Promise<void> {
   const { clock, logger, version, out, err } = deps;
   const invitations = openInvitations(hub);
+  const traffic = followTraffic(options, err);
   const runId = `sim-${options.seed}-${clock.nowMs().toString(36)}`;
   try {
     err.write(
@@ -104,7 +108,7 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
       seed: options.seed,
       intervalMs: options.interval,
       incidents: options.incidents,
-      traffic: options.traffic ?? (options.workload === undefined ? [] : ordinaryTraffic(options.workload)),
+      traffic: traffic.now,
       createAgent: deps.createAgent,
       forMs: options.for ?? null,
       register: (site, labels) => register(site, labels, `${runId}-${site}`.slice(0, 64), invitations, deps),
@@ -128,6 +132,7 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
       );
     }
   } finally {
+    traffic.close();
     invitations.close();
   }
 }
@@ -183,7 +188,30 @@ function readName(text: string): string {
   return text;
 }
 
-function readTrafficFile(path: string): Traffic {
+/** What the workloads connect to now: a file may say otherwise later, and one that then is wrong changes nothing. */
+function followTraffic(
+  { traffic: given, workload }: Options,
+  err: NodeJS.WritableStream,
+): { now: () => Traffic; close: () => void } {
+  if (given === undefined) {
+    const always = workload === undefined ? [] : ordinaryTraffic(workload);
+    return { now: () => always, close() {} };
+  }
+  const { path } = given;
+  let newest = given.traffic;
+  const readAgain = () => {
+    try {
+      newest = readTrafficFile(path).traffic;
+    } catch (error) {
+      if (!(error instanceof InvalidArgumentError)) throw error;
+      err.write(`The traffic stays as it was. ${error.message}\n`);
+    }
+  };
+  watchFile(path, { interval: LOOK_EVERY_MS, persistent: false }, readAgain);
+  return { now: () => newest, close: () => unwatchFile(path, readAgain) };
+}
+
+function readTrafficFile(path: string): { path: string; traffic: Traffic } {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -194,5 +222,5 @@ function readTrafficFile(path: string): Traffic {
   }
   const read = readTraffic(text);
   if (!read.ok) throw new InvalidArgumentError(`${path}: ${read.reason}.`);
-  return read.traffic;
+  return { path, traffic: read.traffic };
 }

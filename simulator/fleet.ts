@@ -42,8 +42,8 @@ export type FleetOptions<S extends JoinedSite> = {
   connect: (site: S) => Uplink & PolicyLink;
   /** Makes the policy agent of a site; null for sites without one. */
   createAgent: AgentFactory | null;
-  /** What the workloads of the sites connect to. */
-  traffic: Traffic;
+  /** What the workloads of the sites connect to, asked anew each interval. Which workloads there are, the first answer says. */
+  traffic: () => Traffic;
   clock: Clock;
   logger: Logger;
   version: string;

@@ -46,7 +46,8 @@ export type AgentFactory = (parts: AgentParts) => SimulatedAgent;
 export type SitePolicyOptions = Pick<AgentParts, 'site' | 'link' | 'clock' | 'logger' | 'intervalMs'> & {
   seed: number;
   labels: Labels;
-  traffic: Traffic;
+  /** See FleetOptions. */
+  traffic: () => Traffic;
   createAgent: AgentFactory;
 };
 
@@ -61,7 +62,9 @@ const FIRST_UID = 70_000;
  * each interval of traffic passes right before the agent reads.
  */
 export class SitePolicy {
-  readonly #traffic: Traffic;
+  #traffic: Traffic;
+  /** What it was worked out from. */
+  #everywhere: Traffic;
   readonly #random: Random;
   readonly #dataplane = createModelledDataplane();
   readonly #names: SimulatedNames = createNames();
@@ -73,7 +76,8 @@ export class SitePolicy {
   constructor(given: SitePolicyOptions) {
     const { site, seed, labels, traffic, link, clock, logger, intervalMs } = given;
     this.#given = given;
-    this.#traffic = trafficAt(traffic, labels);
+    this.#everywhere = traffic();
+    this.#traffic = trafficAt(this.#everywhere, labels);
     this.#random = randomFrom(`${seed}/${site}/traffic`);
     const troubleNow = () => this.#trouble;
     this.#agent = given.createAgent({
@@ -122,6 +126,11 @@ export class SitePolicy {
   }
 
   #pass(forS: number): void {
+    const everywhere = this.#given.traffic();
+    if (everywhere !== this.#everywhere) {
+      this.#everywhere = everywhere;
+      this.#traffic = trafficAt(everywhere, this.#given.labels);
+    }
     for (const { workload, destinations } of this.#traffic)
       for (const destination of destinations) {
         const { port, protocol = 'TCP', perS } = destination;

@@ -2,8 +2,8 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { SiteDetail } from '../../core/model/view.ts';
+import { createNetwork } from '../../demo/network.ts';
 import { Collector, Hub } from '../parts/hub.ts';
-import { createNetwork } from '../parts/namespaces.ts';
 import { NODE, ROOT, type Running, run, until } from '../parts/process.ts';
 
 const HUB = 1;

@@ -4,7 +4,7 @@ import type { Report } from '../../core/model/report.ts';
 import type { Rollout } from '../../core/model/rollout.ts';
 import type { SiteVerdict } from '../../core/policy/evidence.ts';
 import { Collector, Hub } from './hub.ts';
-import { createNetwork, type Network } from './namespaces.ts';
+import { createNetwork, type Network } from '../../demo/network.ts';
 import { NODE, ROOT, type Running, run, until } from './process.ts';
 
 const HUB = 1;
@@ -66,11 +66,11 @@ export class PolicyFleet {
     });
     const names = this.alongside('world', [
       NODE,
-      `${ROOT}test/parts/name-server.js`,
+      `${ROOT}demo/world/name-server.js`,
       this.#zone,
       this.nameServer,
     ]);
-    const web = this.alongside('world', [NODE, `${ROOT}test/parts/web-server.js`, '80', '8443']);
+    const web = this.alongside('world', [NODE, `${ROOT}demo/world/web-server.js`, '80', '8443']);
     await until('the world answers', () => [names, web].every((one) => one.output().includes('listening')));
     await this.hub.start(hubEnv);
   }
@@ -96,7 +96,7 @@ export class PolicyFleet {
     const collector = new Collector(token, { namespace, config, ...(options.env && { env: options.env }) });
     collector.start();
     const shopper = run(
-      [NODE, `${ROOT}test/parts/shopper.js`, String(WORKLOAD_UID), '200', this.nameServer],
+      [NODE, `${ROOT}demo/world/shopper.js`, String(WORKLOAD_UID), '200', this.nameServer],
       { namespace },
     );
     this.sites.set(name, { collector, shopper, namespace });
@@ -172,12 +172,13 @@ export class PolicyFleet {
     return policies.find(({ name }) => name === policy)?.rules.find((one) => one.rule === rule)?.hits ?? 0;
   }
 
-  /** The phase that the newest report of a site gives of a policy. */
-  async applied(site: string, policy: string): Promise<string | null> {
+  /** Whether the newest report of a site says that just this generation is applied. */
+  async hasApplied(site: string, policy: string, generation: number): Promise<boolean> {
     const { report } = await this.hub.site(site);
     // cast: see hits()
     const policies = (report as Report | null)?.policy?.policies ?? [];
-    return policies.find(({ name }) => name === policy)?.phase ?? null;
+    const found = policies.find(({ name }) => name === policy);
+    return found?.phase === 'applied' && found.generation === generation;
   }
 
   /** Another process that puts a rule of its own into the table of a site each second. */

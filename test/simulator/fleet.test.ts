@@ -86,7 +86,7 @@ async function startFleet({ clock, connect, every }: Stand, count: number, part:
   const fleet = createFleet({
     sites: Array.from({ length: count }, (_, i) => ({ site: `s-${i}`, key: KEY, labels: {} })),
     createAgent: null,
-    traffic: [],
+    traffic: () => [],
     seed: 42,
     intervalMs: 1_000,
     incidents: [],
@@ -266,7 +266,7 @@ describe('a simulation', () => {
   function run(hub: Stand, part: Partial<RunOptions<JoinedSite>>) {
     return runSimulation({
       createAgent: null,
-      traffic: [],
+      traffic: () => [],
       sites: 70,
       seed: 3,
       intervalMs: 1_000,

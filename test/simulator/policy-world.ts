@@ -45,7 +45,7 @@ export class PolicyWorld {
       seed: 1,
       intervalMs: 1000,
       incidents,
-      traffic,
+      traffic: () => traffic,
       createAgent: simulatedAgents(),
       connect: ({ site }) => this.#connect(site),
       clock: this.#clock,

@@ -39,7 +39,10 @@ async function round() {
   console.log(JSON.stringify(counts));
   setTimeout(round, Number(everyMs));
 }
-createInterface({ input: process.stdin }).on('line', (line) => {
-  targets = JSON.parse(line);
-});
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    targets = JSON.parse(line);
+  })
+  // Whoever said where to go is gone; the kernel does not end this one, since it has become another user.
+  .on('close', () => process.exit());
 void round();

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 /*
- * A network of the test's own: one namespace with a bridge, and one namespace a host, each on the bridge by a veth pair
- * with an address in 10.77.0.0/24. Names begin with plb- and the test's process id, so that what a killed test left is
- * recognised and removed by the next one.
+ * A network of one's own: one namespace with a bridge, and one namespace a host, each on the bridge by a veth pair
+ * with an address in 10.77.0.0/24. Names begin with plb- and the id of this process, so that what a killed one left
+ * is recognised and removed by the next.
  */
 const PREFIX = 'plb-';
 
@@ -94,7 +94,7 @@ function ip(...args: string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
-/** Removes namespaces whose test is no more. */
+/** Removes namespaces whose process is no more. */
 function sweep(): void {
   const listed = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
   for (const line of listed.split('\n')) {

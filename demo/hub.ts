@@ -1,0 +1,93 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Static, TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { PLUMBLINE, type Running, spawnGuarded } from './process.ts';
+import { until } from './until.ts';
+
+export type Said = { code: number | null; text: string };
+
+export type HubOptions = {
+  /** What processes find programs by, and whose home they are in. */
+  env: Record<string, string>;
+  listen: string;
+  namespace?: string;
+  signal: AbortSignal;
+};
+
+/** A hub as a process of its own, and the commands of a person who sits at it, in a folder that goes with it. */
+export class DemoHub {
+  /** Where the author's documents are, and where commands are typed. */
+  readonly dir = mkdtempSync(join(tmpdir(), 'plumbline-demo-'));
+  readonly dataDir = join(this.dir, 'hub');
+  readonly #options: HubOptions;
+  readonly #commands = new Set<Running>();
+  #process: Running | null = null;
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    mkdirSync(this.dataDir);
+  }
+
+  /** Gives what it says once it is up and answers. */
+  async start(): Promise<string> {
+    const { listen, signal } = this.#options;
+    const process = this.run(['up'], { PLUMBLINE_LISTEN: listen, PLUMBLINE_LOCAL_SITE: 'false' });
+    this.#process = process;
+    await until(
+      'the hub is up',
+      () => process.exited() || process.output().includes('Ctrl-C stops it'),
+      60_000,
+      () => process.output(),
+      signal,
+    );
+    if (process.exited()) throw new Error(`the hub has ended:\n${process.output()}`);
+    await until(
+      'the hub answers',
+      async () => (await this.plumbline('get', 'sites')).code === 0,
+      60_000,
+      () => process.output(),
+      signal,
+    );
+    return process.output();
+  }
+
+  /** A command of the product that goes on; it ends with the hub. */
+  run(argv: readonly string[], env: Record<string, string> = {}): Running {
+    const { namespace } = this.#options;
+    const running = spawnGuarded([...PLUMBLINE, ...argv], {
+      ...(namespace !== undefined && { namespace }),
+      cwd: this.dir,
+      env: { ...this.#options.env, PLUMBLINE_DATA_DIR: this.dataDir, ...env },
+    });
+    this.#commands.add(running);
+    void running.exit.then(() => this.#commands.delete(running));
+    return running;
+  }
+
+  async plumbline(...argv: string[]): Promise<Said> {
+    const running = this.run(argv);
+    running.child.stdin?.end();
+    return { code: await running.exit, text: running.output() };
+  }
+
+  /** What a command says to machines. */
+  async ask<T extends TSchema>(answer: T, ...argv: string[]): Promise<Static<T>> {
+    const { code, text } = await this.plumbline(...argv, '-o', 'json');
+    this.#options.signal.throwIfAborted();
+    if (code !== 0) throw new Error(`\`plumbline ${argv.join(' ')}\` ended with ${code}: ${text}`);
+    const said: unknown = JSON.parse(text.slice(text.search(/[[{]/)));
+    const validator = Compile(answer);
+    if (!validator.Check(said))
+      throw new Error(`\`plumbline ${argv.join(' ')}\` said something else: ${text}`);
+    return said;
+  }
+
+  async stop(): Promise<void> {
+    const others = [...this.#commands].filter((running) => running !== this.#process);
+    await Promise.all(others.map((running) => running.kill('SIGTERM')));
+    await this.#process?.kill('SIGTERM');
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
