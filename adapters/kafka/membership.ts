@@ -13,6 +13,8 @@ const TURN_MS = 200;
 const RETRIES = 20;
 /** Longer than the client's own retries and a session together: then it does not recover by itself. */
 const STALLED_MS = 45_000;
+/** How long one that ends is waited for; it goes on leaving by itself after that. */
+const LEAVING_MS = 15_000;
 const RECREATE_MS = [100, 500, 2_000, 5_000] as const;
 
 export type Assignment = { memberId: string; partitions: readonly Partition[] };
@@ -90,11 +92,15 @@ export class Membership {
       if (performance.now() - this.#lastSignMs > STALLED_MS) this.#endTurn('stalled');
     }, STALLED_MS / 6);
     this.#consumer = consumer;
-    this.#follow(consumer).catch((error: unknown) => this.#endTurn(messageOf(error)));
+    const following = this.#follow(consumer).catch((error: unknown) => this.#endTurn(messageOf(error)));
     const reason = this.#stopping.signal.aborted ? 'closed' : await ended;
     clearInterval(watch);
     this.#consumer = null;
-    await consumer.disconnect().catch(() => {});
+    // The library does not stop what is still joining: it would join then, and stay, with partitions that nobody reads.
+    const leaving = following.then(() => consumer.disconnect()).catch(() => {});
+    const patience = new AbortController();
+    await Promise.race([leaving, pause(LEAVING_MS, patience.signal)]);
+    patience.abort();
     return reason;
   }
 
@@ -133,7 +139,9 @@ export class Membership {
       onAssigned({ memberId: payload.memberId, partitions });
     });
     await consumer.connect();
+    if (this.#consumer !== consumer) return;
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    if (this.#consumer !== consumer) return;
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async () => {} });
   }
 }

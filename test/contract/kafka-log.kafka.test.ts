@@ -160,6 +160,24 @@ describe('Kafka: what only a broker can do', () => {
     }
   });
 
+  test('a subscription that is closed while it joins does not stay in the group', async () => {
+    const { log } = await open();
+    try {
+      await (await subscribe(log)).close();
+      // Somewhere on the way into the group, which takes some hundred milliseconds.
+      for (let afterMs = 0; afterMs <= 200; afterMs += 20) {
+        const hasty = await subscribe(log);
+        await new Promise((resolve) => setTimeout(resolve, afterMs));
+        await hasty.close();
+      }
+      const subscription = await subscribe(log);
+      await log.append('reports', records(40));
+      expect(await readAll(subscription, 40)).toHaveLength(40);
+    } finally {
+      await log.stop();
+    }
+  });
+
   test('starting where no broker is says so', async () => {
     const { log } = openKafka({ ...options, brokers: ['127.0.0.1:1'], prefix: 'nobody' });
     await expect(log.start()).rejects.toMatchObject({ code: 'unavailable' });
