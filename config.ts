@@ -338,6 +338,12 @@ function defaultDataDir(): string {
   return join(base, 'plumbline');
 }
 
+/** What the processes of the demo inherit: where programs are, and nothing that says how Plumbline is set. */
+export function inherited(): Record<string, string> {
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
+  return { PATH, HOME, UV_THREADPOOL_SIZE: '16', ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
+}
+
 /** Whether output may be coloured: https://no-color.org */
 export function colourWanted(): boolean {
   return process.env.NO_COLOR === undefined && process.env.TERM !== 'dumb' && process.stdout.isTTY === true;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { PLUMBLINE, type Running, spawnGuarded } from './process.ts';
-import { until } from './until.ts';
+import { waitFor } from './wait-for.ts';
 
 export type Said = { code: number | null; text: string };
 
@@ -35,21 +35,18 @@ export class DemoHub {
     const { listen, signal } = this.#options;
     const process = this.run(['up'], { PLUMBLINE_LISTEN: listen, PLUMBLINE_LOCAL_SITE: 'false' });
     this.#process = process;
-    await until(
-      'the hub is up',
-      () => process.exited() || process.output().includes('Ctrl-C stops it'),
-      60_000,
-      () => process.output(),
+    await waitFor('the hub is up', () => process.exited() || process.output().includes('Ctrl-C stops it'), {
+      withinMs: 60_000,
+      told: () => process.output(),
       signal,
-    );
+    });
     if (process.exited()) throw new Error(`the hub has ended:\n${process.output()}`);
-    await until(
-      'the hub answers',
-      async () => (await this.plumbline('get', 'sites')).code === 0,
-      60_000,
-      () => process.output(),
+    await waitFor('the hub answers', async () => (await this.plumbline('get', 'sites')).code === 0, {
+      withinMs: 60_000,
+      everyMs: 200,
+      told: () => process.output(),
       signal,
-    );
+    });
     return process.output();
   }
 
@@ -74,13 +71,16 @@ export class DemoHub {
 
   /** What a command says to machines. */
   async ask<T extends TSchema>(answer: T, ...argv: string[]): Promise<Static<T>> {
-    const { code, text } = await this.plumbline(...argv, '-o', 'json');
+    const running = this.run([...argv, '-o', 'json']);
+    running.child.stdin?.end();
+    const chunks: Buffer[] = [];
+    running.child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const code = await running.exit;
     this.#options.signal.throwIfAborted();
-    if (code !== 0) throw new Error(`\`plumbline ${argv.join(' ')}\` ended with ${code}: ${text}`);
-    const said: unknown = JSON.parse(text.slice(text.search(/[[{]/)));
-    const validator = Compile(answer);
-    if (!validator.Check(said))
-      throw new Error(`\`plumbline ${argv.join(' ')}\` said something else: ${text}`);
+    const line = `\`plumbline ${argv.join(' ')}\``;
+    if (code !== 0) throw new Error(`${line} ended with ${code}: ${running.output()}`);
+    const said: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    if (!Compile(answer).Check(said)) throw new Error(`${line} said something else: ${running.output()}`);
     return said;
   }
 

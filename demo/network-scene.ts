@@ -6,8 +6,8 @@ import { createNetwork } from './network.ts';
 import { NODE, PLUMBLINE, ROOT, type Running, spawnGuarded } from './process.ts';
 import { API, CANARY, GROUPS, type Group, LEDGER, type Scene, type Target } from './scene.ts';
 import type { Teller } from './teller.ts';
-import { until } from './until.ts';
 import { Visits } from './visits.ts';
+import { waitFor } from './wait-for.ts';
 
 const HUB = 1;
 const FIRST_SITE = 11;
@@ -70,23 +70,19 @@ export class NetworkScene implements Scene {
 
   async arrives(group: Group, target: Target): Promise<void> {
     const before = this.#of(group).map(({ visits }) => visits.at(target).ok);
-    await until(
+    await waitFor(
       `the workloads of ${group} get through to ${target.host}`,
       () => this.#of(group).every(({ visits }, i) => visits.at(target).ok > (before[i] ?? 0)),
-      30_000,
-      () => this.#told(),
-      this.#signal,
+      { told: () => this.#told(), signal: this.#signal },
     );
   }
 
   async outage(target: Target): Promise<{ ms: number; how: string }> {
     const shops = this.#of('prod');
-    await until(
+    await waitFor(
       `the workloads of prod get through to ${target.host} again`,
       () => shops.every(({ visits }) => visits.hasSettled(target)),
-      30_000,
-      () => this.#told(),
-      this.#signal,
+      { told: () => this.#told(), signal: this.#signal },
     );
     const stretches = shops.flatMap(({ visits }) => visits.outageOf(target) ?? []);
     const fromMs = Math.min(...stretches.map(({ fromMs }) => fromMs));
@@ -129,13 +125,10 @@ export class NetworkScene implements Scene {
       this.#run([NODE, script('name-server.js'), zone, addressOf(WORLD)], this.#world),
       this.#run([NODE, script('web-server.js'), String(API.port), String(LEDGER.port)], this.#world),
     ];
-    await until(
-      'the servers listen',
-      () => servers.every((one) => one.output().includes('listening')),
-      30_000,
-      () => servers.map((one) => one.output()).join('\n'),
-      this.#signal,
-    );
+    await waitFor('the servers listen', () => servers.every((one) => one.output().includes('listening')), {
+      told: () => servers.map((one) => one.output()).join('\n'),
+      signal: this.#signal,
+    });
   }
 
   #addSite(name: string, group: Group, namespace: string, token: string): void {

@@ -31,7 +31,10 @@ export type RunOptions = {
  * Starts a command, in a network namespace when one is named. Where there is setpriv, the kernel kills it when this process
  * dies for whatever reason (PR_SET_PDEATHSIG), so that nothing outlives one that was killed itself.
  */
-export function spawnGuarded(command: readonly string[], { env, namespace, cwd = ROOT }: RunOptions): Running {
+export function spawnGuarded(
+  command: readonly string[],
+  { env, namespace, cwd = ROOT }: RunOptions,
+): Running {
   const guarded = hasSetpriv() ? ['setpriv', '--pdeathsig', 'KILL', '--', ...command] : command;
   const [file = '', ...args] =
     namespace === undefined ? guarded : ['ip', 'netns', 'exec', namespace, ...guarded];

@@ -13,7 +13,7 @@ const validator = Compile(Type.Record(Type.String(), Counted));
 const SETTLED_MS = 1000;
 const NONE: Counted = { ok: 0, refused: 0, failed: 0 };
 
-type Outage = { fromMs: number; lastRefusedMs: number; toMs: number | null };
+type Outage = { fromMs: number; toMs: number | null };
 
 /** What a workload (demo/world/shopper.js) has met so far, and when. */
 export class Visits {
@@ -51,7 +51,7 @@ export class Visits {
       const before = this.#newest[name] ?? NONE;
       const outage = this.#outages.get(name);
       if (counted.refused > before.refused)
-        this.#outages.set(name, { fromMs: outage?.fromMs ?? nowMs, lastRefusedMs: nowMs, toMs: null });
+        this.#outages.set(name, { fromMs: outage?.fromMs ?? nowMs, toMs: null });
       else if (outage !== undefined && outage.toMs === null && counted.ok > before.ok) outage.toMs = nowMs;
     }
     this.#newest = said;

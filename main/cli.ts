@@ -5,8 +5,9 @@ import { createGatewayUplink } from '../adapters/gateway/uplink.ts';
 import { findConnection } from '../cli/connection.ts';
 import { Refusal } from '../cli/exit.ts';
 import { buildProgram, runProgram } from '../cli/program.ts';
-import { colourWanted, loadConfig } from '../config.ts';
+import { colourWanted, inherited, loadConfig } from '../config.ts';
 import { systemClock } from '../core/ports/clock.ts';
+import { addDemoCommand } from '../demo/command.ts';
 import packageJson from '../package.json' with { type: 'json' };
 import { addSimulateCommand } from '../simulator/command.ts';
 import { simulatedAgents } from './simulated-agent.ts';
@@ -39,6 +40,16 @@ export async function runCli(argv: readonly string[], addRoles: (program: Comman
     untilStopped,
     fail: (exitCode, message) => {
       throw new Refusal(exitCode, message);
+    },
+  });
+  addDemoCommand(program, {
+    out,
+    color: env.color,
+    columns: out.columns ?? 80,
+    env: inherited(),
+    untilStopped,
+    fail: () => {
+      throw new Refusal(1);
     },
   });
   return runProgram(program, argv, err);

@@ -1,7 +1,7 @@
 import { NODE, ROOT, type Running, spawnGuarded } from '../../demo/process.ts';
-import { until } from '../../demo/until.ts';
+import { waitFor } from '../../demo/wait-for.ts';
 
-export { NODE, ROOT, type Running, until };
+export { NODE, ROOT, type Running };
 
 export type RunOptions = { env?: Record<string, string>; namespace?: string; cwd?: string };
 
@@ -26,4 +26,14 @@ export async function runToEnd(command: readonly string[], options: RunOptions =
   const code = await running.exit;
   if (code !== 0) throw new Error(`\`${command.join(' ')}\` ended with ${code}:\n${running.output()}`);
   return running.output();
+}
+
+/** Polls until the probe gives something other than null, undefined or false; the error says what it was waiting for. */
+export function until<T>(
+  what: string,
+  probe: () => Promise<T | null | undefined | false> | T | null | undefined | false,
+  withinMs = 30_000,
+  told: () => string = () => '',
+): Promise<T> {
+  return waitFor(what, probe, { withinMs, told });
 }
