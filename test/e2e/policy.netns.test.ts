@@ -142,10 +142,7 @@ describe('an allowlist from test to prod on six sites', { timeout: 180_000 }, ()
 
   it('gives a site that joins later the promoted generation', async () => {
     await fleet.addSite('prod-5', { env: 'prod' });
-    await until(
-      'it is in force there',
-      async () => (await fleet.applied('prod-5', 'payments')) === 'applied',
-    );
+    await until('it is in force there', () => fleet.hasApplied('prod-5', 'payments', 2));
     fleet.shop('prod-5', [API, LEDGER, { host: fleet.address('mirror'), port: 80 }]);
     await fleet.meets('prod-5', `${fleet.address('mirror')}:80`, 'refused');
     await fleet.meets('prod-5', 'ledger.example:8443', 'ok');

@@ -178,12 +178,21 @@ function calling(log: Log, table: Table, resources: TableView) {
   return calls;
 }
 
+type Clock = ReturnType<typeof standingClock>;
+/** What log and table are on. One whose records are not stamped by the clock given has it begin with its own. */
+export type Engine = { startMs: number; open: (dir: string, clock: Clock) => { log: Log; table: Table } };
+
+const bounds = { partitions: 2, retentionMs: 24 * HOUR_MS, retentionBytes: 1e9 };
+const sqlite: Engine = {
+  startMs: NOON,
+  open: (dir, clock) => openSqlite({ dir, ...bounds, logger: quiet, clock }),
+};
+
 /** A hub's parts without aggregator and api: controls are started on them one after the other. */
-export async function openParts() {
+export async function openParts({ startMs, open }: Engine = sqlite) {
   const dir = await mkdtemp(join(tmpdir(), 'plumbline-control-'));
-  const clock = standingClock();
-  const bounds = { partitions: 2, retentionMs: 24 * HOUR_MS, retentionBytes: 1e9 };
-  const { log, table } = openSqlite({ dir, ...bounds, logger: quiet, clock });
+  const clock = standingClock(startMs);
+  const { log, table } = open(dir, clock);
   const store = openStore({ path: join(dir, 'store') }, { logger: quiet });
   await log.start();
   await table.start();
@@ -191,7 +200,7 @@ export async function openParts() {
   const resources = await table.view('resources');
   const controls: Control[] = [];
   const keyring = testKeyring();
-  const hearing: Hearing = { sinceMs: NOON, caughtUp: true };
+  const hearing: Hearing = { sinceMs: startMs, caughtUp: true };
   let hearings = 0;
   const listen = () => {
     hearings++;

@@ -13,7 +13,7 @@ import type { TableView } from '../../core/ports/table.ts';
 import { stageKey } from '../../policy/evidence/evidence.ts';
 import type { Settled, Sighting } from '../../policy/evidence/late.ts';
 import { evidence, newest } from '../parts/policy-evidence.ts';
-import { newSite, openParts, siteState, until, virtualSite } from './control-parts.ts';
+import { type Engine, newSite, openParts, siteState, until, virtualSite } from './control-parts.ts';
 
 const envelopes = Compile(Envelope);
 
@@ -174,8 +174,11 @@ function fleetOf(
 
 export const SITES = { 'test-1': { env: 'test' }, 'prod-1': { env: 'prod' }, 'prod-2': { env: 'prod' } };
 
-export async function openPolicyParts(sites: Record<string, Record<string, string>> = SITES) {
-  const parts = await openParts();
+export async function openPolicyParts(
+  sites: Record<string, Record<string, string>> = SITES,
+  engine?: Engine,
+) {
+  const parts = await openParts(engine);
   const specs = await parts.table.view('specs');
   const targets = await parts.table.view('targets');
   const documents = reading(specs, targets);
