@@ -84,7 +84,10 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
       readName,
     )
     .addOption(
-      new Option('--traffic <file>', 'YAML with the workloads and what they connect to; read again when it changes')
+      new Option(
+        '--traffic <file>',
+        'YAML with the workloads and what they connect to; read again when it changes',
+      )
         .argParser(readTrafficFile)
         .conflicts('workload'),
     )

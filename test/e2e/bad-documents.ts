@@ -51,9 +51,9 @@ export const BAD_DOCUMENTS: BadDocument[] = [
   },
   {
     what: 'a kind of a later version',
-    text: HEAD.replace('VirtualSite', 'Allowlist'),
-    cli: /:2:1: kind: this version does not take kind Allowlist yet; leave the document out/,
-    value: document({}, { kind: 'Allowlist' }),
+    text: HEAD.replace('VirtualSite', 'Quota'),
+    cli: /:2:1: kind: this version does not take kind Quota yet; leave the document out/,
+    value: document({}, { kind: 'Quota' }),
     api: { status: 422, code: 'invalid-document', pointer: '/kind', detail: /leave the document out/ },
   },
   {

@@ -6,8 +6,8 @@ import { createNftEnforcer } from '../../../adapters/nft/enforcer.ts';
 import type { AllowlistSpec } from '../../../core/model/allowlist.ts';
 import { systemClock } from '../../../core/ports/clock.ts';
 import type { EnforcedPolicy, Enforcer, Observed, Wanted } from '../../../core/ports/enforcer.ts';
-import { silentLogger } from '../../contract/silent-logger.ts';
 import { createNetwork } from '../../../demo/network.ts';
+import { silentLogger } from '../../contract/silent-logger.ts';
 import { createTraffic, type Traffic } from '../../parts/traffic.ts';
 
 const CHECKOUT = 30_001;

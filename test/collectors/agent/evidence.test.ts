@@ -217,7 +217,7 @@ describe('drift', () => {
     await world.interval();
     expect(await world.status('payments')).toMatchObject({
       phase: 'applying',
-      reason: expect.stringMatching(/root/),
+      reason: expect.stringMatching(/as root/),
     });
     expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
   });
