@@ -22,12 +22,14 @@ export class DemoHub {
   readonly dir = mkdtempSync(join(tmpdir(), 'plumbline-demo-'));
   readonly dataDir = join(this.dir, 'hub');
   readonly #options: HubOptions;
-  readonly #commands = new Set<Running>();
+  readonly #others = new Set<Running>();
+  #greeting = '';
   #process: Running | null = null;
 
   constructor(options: HubOptions) {
     this.#options = options;
     mkdirSync(this.dataDir);
+    process.on('exit', this.#abandon);
   }
 
   /** Gives what it says once it is up and answers. */
@@ -35,6 +37,7 @@ export class DemoHub {
     const { listen, signal } = this.#options;
     const process = this.run(['up'], { PLUMBLINE_LISTEN: listen, PLUMBLINE_LOCAL_SITE: 'false' });
     this.#process = process;
+    this.#others.delete(process);
     await waitFor('the hub is up', () => process.exited() || process.output().includes('Ctrl-C stops it'), {
       withinMs: 60_000,
       told: () => process.output(),
@@ -47,19 +50,36 @@ export class DemoHub {
       told: () => process.output(),
       signal,
     });
-    return process.output();
+    this.#greeting = process.output();
+    return this.#greeting;
+  }
+
+  /** A line of what it said when it was up: "Live page" or "Address". */
+  said(label: string): string {
+    return new RegExp(`^ +${label} +(\\S+)`, 'm').exec(this.#greeting)?.[1] ?? '';
   }
 
   /** A command of the product that goes on; it ends with the hub. */
   run(argv: readonly string[], env: Record<string, string> = {}): Running {
     const { namespace } = this.#options;
-    const running = spawnGuarded([...PLUMBLINE, ...argv], {
+    return this.alongside([...PLUMBLINE, ...argv], {
       ...(namespace !== undefined && { namespace }),
-      cwd: this.dir,
-      env: { ...this.#options.env, PLUMBLINE_DATA_DIR: this.dataDir, ...env },
+      env: { PLUMBLINE_DATA_DIR: this.dataDir, ...env },
     });
-    this.#commands.add(running);
-    void running.exit.then(() => this.#commands.delete(running));
+  }
+
+  /** Any other process that ends before the hub does. */
+  alongside(
+    command: readonly string[],
+    options: { namespace?: string; env?: Record<string, string> },
+  ): Running {
+    const running = spawnGuarded(command, {
+      ...options,
+      cwd: this.dir,
+      env: { ...this.#options.env, ...options.env },
+    });
+    this.#others.add(running);
+    void running.exit.then(() => this.#others.delete(running));
     return running;
   }
 
@@ -85,9 +105,16 @@ export class DemoHub {
   }
 
   async stop(): Promise<void> {
-    const others = [...this.#commands].filter((running) => running !== this.#process);
-    await Promise.all(others.map((running) => running.kill('SIGTERM')));
+    await Promise.all([...this.#others].map((running) => running.kill('SIGTERM')));
     await this.#process?.kill('SIGTERM');
     rmSync(this.dir, { recursive: true, force: true });
+    process.off('exit', this.#abandon);
   }
+
+  /** When this process ends in the middle, as when nobody reads what it says any more. */
+  readonly #abandon = () => {
+    for (const running of [...this.#others, ...(this.#process ? [this.#process] : [])])
+      running.child.kill('SIGKILL');
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 10 });
+  };
 }

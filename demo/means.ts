@@ -7,19 +7,28 @@ const PROGRAMS = [
   ['setpriv', '--version'],
 ] as const;
 
+/** A rule of the kinds that a policy is made of. */
+const RULES = `table inet try {
+  chain out { type filter hook output priority 0; meta skuid 1 meta l4proto tcp counter reject with tcp reset; }
+}`;
+
 /** Why the demo can't have network namespaces here; null when it can. Leaves nothing. */
 export function whyNoNamespaces(): string | null {
   if (process.platform !== 'linux') return 'this is not Linux';
   if (process.getuid?.() !== 0) return 'this user is not root';
   for (const [program, argument] of PROGRAMS)
-    if (spawnSync(program, [argument], { stdio: 'ignore' }).status !== 0)
-      return `the program ${program} is not here`;
+    if (!works(program, [argument])) return `the program ${program} is not here`;
   const name = `plb-${process.pid}-try`;
-  const made = spawnSync('ip', ['netns', 'add', name], { stdio: 'ignore' }).status === 0;
-  const listed =
-    made &&
-    spawnSync('ip', ['netns', 'exec', name, 'nft', 'list', 'tables'], { stdio: 'ignore' }).status === 0;
-  spawnSync('ip', ['netns', 'delete', name], { stdio: 'ignore' });
-  if (!made) return 'this root may not make network namespaces';
-  return listed ? null : 'nft does not work in a network namespace here';
+  if (!works('ip', ['netns', 'add', name])) return 'this root may not make network namespaces';
+  const bridges =
+    works('ip', ['-n', name, 'link', 'add', 'br0', 'type', 'bridge']) &&
+    works('ip', ['-n', name, 'link', 'add', 'p1', 'type', 'veth', 'peer', 'name', 'p2']);
+  const filters = works('ip', ['netns', 'exec', name, 'nft', '-f', '-'], RULES);
+  works('ip', ['netns', 'delete', name]);
+  if (!bridges) return 'the kernel has no bridges or veth pairs for this root';
+  return filters ? null : 'nft can not make rules in a network namespace here';
+}
+
+function works(program: string, argv: readonly string[], input = ''): boolean {
+  return spawnSync(program, argv, { input, stdio: ['pipe', 'ignore', 'ignore'] }).status === 0;
 }

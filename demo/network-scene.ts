@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Type from 'typebox';
 import { DemoHub } from './hub.ts';
 import { createNetwork } from './network.ts';
-import { NODE, PLUMBLINE, ROOT, type Running, spawnGuarded } from './process.ts';
+import { NODE, PLUMBLINE, ROOT, type Running } from './process.ts';
 import { API, CANARY, GROUPS, type Group, LEDGER, type Scene, type Target } from './scene.ts';
 import type { Teller } from './teller.ts';
 import { Visits } from './visits.ts';
@@ -32,14 +32,11 @@ export class NetworkScene implements Scene {
   readonly #network = createNetwork();
   readonly #world: string;
   readonly #hubNamespace: string;
-  readonly #env: Record<string, string>;
   readonly #signal: AbortSignal;
-  readonly #running: Running[] = [];
   #shops: Site[] = [];
 
   constructor(env: Record<string, string>, signal: AbortSignal) {
     const network = this.#network;
-    this.#env = env;
     this.#signal = signal;
     this.#hubNamespace = network.host('hub', HUB);
     this.#world = network.host('world', WORLD);
@@ -77,7 +74,7 @@ export class NetworkScene implements Scene {
     );
   }
 
-  async outage(target: Target): Promise<{ ms: number; how: string }> {
+  async outage(target: Target): Promise<string> {
     const shops = this.#of('prod');
     await waitFor(
       `the workloads of prod get through to ${target.host} again`,
@@ -87,7 +84,7 @@ export class NetworkScene implements Scene {
     const stretches = shops.flatMap(({ visits }) => visits.outageOf(target) ?? []);
     const fromMs = Math.min(...stretches.map(({ fromMs }) => fromMs));
     const toMs = Math.max(...stretches.map(({ toMs }) => toMs));
-    return { ms: toMs - fromMs, how: `by the workload itself, which tries every ${VISIT_EVERY_MS} ms` };
+    return `From the first deny to restored traffic at both: ${((toMs - fromMs) / 1000).toFixed(1)} s, by the workload itself, which tries every ${VISIT_EVERY_MS} ms.`;
   }
 
   reach(): readonly string[] {
@@ -101,8 +98,6 @@ export class NetworkScene implements Scene {
   }
 
   async stop(): Promise<void> {
-    for (const running of this.#running) if (!running.exited()) running.child.kill('SIGTERM');
-    await Promise.all(this.#running.map((running) => running.kill('SIGTERM')));
     await this.hub.stop();
     this.#network.remove();
   }
@@ -150,8 +145,6 @@ export class NetworkScene implements Scene {
   }
 
   #run(command: readonly string[], namespace: string, env: Record<string, string> = {}): Running {
-    const running = spawnGuarded(command, { namespace, env: { ...this.#env, ...env } });
-    this.#running.push(running);
-    return running;
+    return this.hub.alongside(command, { namespace, env });
   }
 }

@@ -18,8 +18,25 @@ export type PlayOptions = {
   signal: AbortSignal;
 };
 
+const ENDINGS = ['SIGINT', 'SIGTERM'] as const;
+const ignore = () => undefined;
+
 /** Plays the story to its end and leaves nothing. Resolves with whether it went as it should; says so, or what was different. */
-export async function play(options: PlayOptions): Promise<boolean> {
+export async function play(given: PlayOptions): Promise<boolean> {
+  const hangUp = new AbortController();
+  const onHangUp = () => hangUp.abort();
+  process.on('SIGHUP', onHangUp);
+  // Somebody in a hurry must not end it while it clears up.
+  for (const name of ENDINGS) process.on(name, ignore);
+  try {
+    return await playUntil({ ...given, signal: AbortSignal.any([given.signal, hangUp.signal]) });
+  } finally {
+    process.off('SIGHUP', onHangUp);
+    for (const name of ENDINGS) process.off(name, ignore);
+  }
+}
+
+async function playUntil(options: PlayOptions): Promise<boolean> {
   const { signal, keep } = options;
   const teller = new Teller(options);
   const startedMs = performance.now();

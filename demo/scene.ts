@@ -22,8 +22,8 @@ export type Scene = {
   connect(group: Group, targets: readonly Target[]): void;
   /** Resolves once the workloads of a group get through to a target. */
   arrives(group: Group, target: Target): Promise<void>;
-  /** Waits until `prod` gets through to a target again; how long it did not, and how that is known. */
-  outage(target: Target): Promise<{ ms: number; how: string }>;
+  /** Waits until `prod` gets through to a target again; says how long it did not, and how that is known. */
+  outage(target: Target): Promise<string>;
   /** How a person reaches the hub while it goes on. */
   reach(): readonly string[];
   /** Ends everything and leaves nothing. Idempotent. */

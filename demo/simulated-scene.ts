@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import Type, { type Static } from 'typebox';
+import Type from 'typebox';
 import { FleetEvent } from '../core/model/event.ts';
 import { Flow } from '../core/model/policy-report.ts';
 import { DemoHub } from './hub.ts';
@@ -69,26 +69,27 @@ export class SimulatedScene implements Scene {
   }
 
   /** Nobody is there to try the target: the sites say when each had the rules in force, and no more. */
-  async outage(): Promise<{ ms: number; how: string }> {
-    const known = await waitFor(
-      'both sites of prod have let go',
+  async outage(): Promise<string> {
+    const stretches = await waitFor(
+      'prod has let go',
       async () => {
         const events = await this.hub.ask(Events, 'get', 'events');
-        const newest = SITES.prod.map((site) => stretchOf(events, site));
-        return newest.every((one) => one !== null) && newest;
+        // A site that the rollback was faster than never had them.
+        const known = SITES.prod.flatMap((site) => stretchOf(events, site) ?? []);
+        return known.length > 0 && known.every(({ toMs }) => toMs > 0) && known;
       },
       { everyMs: ASK_EVERY_MS, signal: this.#signal },
     );
-    const fromMs = Math.min(...known.map((one) => one.fromMs));
-    const toMs = Math.max(...known.map((one) => one.toMs));
-    return {
-      ms: toMs - fromMs,
-      how: 'from the events of the simulated sites: in force at the first, taken away at both',
-    };
+    const fromMs = Math.min(...stretches.map((one) => one.fromMs));
+    const toMs = Math.max(...stretches.map((one) => one.toMs));
+    return `From the first deny to restored traffic: ${((toMs - fromMs) / 1000).toFixed(1)} s, by the events of the simulated sites: in force at the first of them, taken away at the last.`;
   }
 
   reach(): readonly string[] {
-    return ['The hub goes on, at the address above; the link there signs you in once.'];
+    return [
+      `The hub goes on at ${this.hub.said('Address')}. This signs you in to its page once:`,
+      `  ${this.hub.said('Live page')}`,
+    ];
   }
 
   stop(): Promise<void> {
@@ -105,10 +106,10 @@ export class SimulatedScene implements Scene {
   }
 }
 
-function stretchOf(events: Static<typeof Events>, site: string): { fromMs: number; toMs: number } | null {
-  const at = (wanted: FleetEvent['kind']) =>
-    events.find((event) => event.kind === wanted && event.site === site)?.atMs;
+/** When a site had the rules in force; up to 0 when it still has them, null when it never had. */
+function stretchOf(events: readonly FleetEvent[], site: string): { fromMs: number; toMs: number } | null {
+  const at = (kind: FleetEvent['kind']) =>
+    events.find((event) => event.kind === kind && event.site === site)?.atMs;
   const fromMs = at('policy.applied');
-  const toMs = at('policy.withdrawn');
-  return fromMs === undefined || toMs === undefined ? null : { fromMs, toMs };
+  return fromMs === undefined ? null : { fromMs, toMs: at('policy.withdrawn') ?? 0 };
 }

@@ -81,7 +81,14 @@ function fitted(line: string, columns: number): string[] {
   if (line.length <= columns) return [line];
   const text = line.trimStart();
   const indent = line.slice(0, line.length - text.length);
-  const hasColumns = /\S {2,}\S/.test(text);
+  const [, label = '', words = ''] = /^(\S+(?: \S+)? {2,})(\S+(?: \S+)*)$/.exec(text) ?? [];
+  if (label !== '') {
+    const margin = indent + ' '.repeat(label.length);
+    return wrapped(words, columns - margin.length, '').map(
+      (part, i) => (i === 0 ? indent + label : margin) + part,
+    );
+  }
+  const hasColumns = /\S {2,}\S/.test(text.replaceAll('  |  ', ' | '));
   const hasWord = text.split(' ').every((word) => word.length <= columns - indent.length - 2);
   if (hasColumns || !hasWord) return [`${line.slice(0, columns - 1)}…`];
   return wrapped(text, columns - indent.length, '  ').map((part) => indent + part);

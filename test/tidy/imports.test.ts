@@ -3,7 +3,7 @@ import { importsOf } from './imports-of.ts';
 import { isTest, sources } from './source.ts';
 
 /** The rooms of the house. What stands beside them is `core`, `adapters`, and what wires everything: main.ts and main/. */
-const ROOMS = ['collectors', 'aggregator', 'policy', 'api', 'web', 'cli', 'simulator'];
+const ROOMS = ['collectors', 'aggregator', 'policy', 'api', 'web', 'cli', 'simulator', 'demo'];
 
 /** Which places a file of a place may import from, besides packages. */
 function allowedFrom(place: string): readonly string[] | null {
