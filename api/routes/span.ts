@@ -7,7 +7,8 @@ const MAX_POINTS = 2000;
 /** Minutes are kept this long. */
 const MAX_SPAN_MS = 31 * 24 * HOUR_MS;
 
-const EpochMs = Type.Integer({ minimum: 0, maximum: 8.64e15 });
+/** Until 2100: the store's times end soon after. */
+const EpochMs = Type.Integer({ minimum: 0, maximum: 4_102_444_800_000 });
 export const SpanQuery = Type.Object(
   {
     from: Type.Optional(EpochMs),
@@ -32,7 +33,7 @@ export function readSpan(
 ): { ok: true; span: Span } | { ok: false; problem: Problem } {
   const stepMs = Math.max(MINUTE_MS, Math.round((query.step ?? MINUTE_MS) / MINUTE_MS) * MINUTE_MS);
   const toMs = query.to ?? nowMs;
-  const fromMs = query.from ?? toMs - HOUR_MS;
+  const fromMs = query.from ?? Math.max(0, toMs - HOUR_MS);
   const wrong = (pointer: string, detail: string) =>
     ({ ok: false, problem: problem('bad-request', detail, [{ pointer, detail }]) }) as const;
   if (fromMs >= toMs) return wrong('/from', 'from is not before to; both are epoch milliseconds');

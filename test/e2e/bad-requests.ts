@@ -184,6 +184,24 @@ export const BAD_REQUESTS: BadRequest[] = [
     '/from',
     /use 0 or more/,
   ],
+  [
+    'a stretch that ends when time begins',
+    'GET',
+    '/api/v1/sites/neighbour/links?to=',
+    undefined,
+    400,
+    '/from',
+    /not before to/,
+  ],
+  [
+    'a stretch after all that the store can tell',
+    'GET',
+    '/api/v1/sites/neighbour/links?to=8640000000000000',
+    undefined,
+    400,
+    '/to',
+    /./,
+  ],
 ];
 
 /** As a list gives it, but after what one likes. */
