@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { Report } from '../../core/model/report.ts';
 import type { Rollout } from '../../core/model/rollout.ts';
 import type { SiteVerdict } from '../../core/policy/evidence.ts';
-import { Collector, Hub } from './hub.ts';
 import { createNetwork, type Network } from '../../demo/network.ts';
+import { Collector, Hub } from './hub.ts';
 import { NODE, ROOT, type Running, run, until } from './process.ts';
 
 const HUB = 1;
