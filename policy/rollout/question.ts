@@ -40,13 +40,22 @@ export function stageQuestion(spec: RolloutSpec, asked: Asked): StageQuestion | 
   };
 }
 
-/** Rules by whose name or content `before` has none; all of them where nothing ran before. */
+/**
+ * Rules by whose name or content `before` has none; all of them where nothing ran before, or where it was for other
+ * workloads: what those it did not hold need, nothing has shown yet.
+ */
 export function newRules(after: AllowlistSpec, before: AllowlistSpec | null): string[] {
-  const known = new Set(before === null ? [] : rulesOf(before).map(({ text }) => text));
+  const isSame = before !== null && subjectsOf(before) === subjectsOf(after);
+  const known = new Set(isSame ? rulesOf(before).map(({ text }) => text) : []);
   const names = rulesOf(after)
     .filter(({ text }) => !known.has(text))
     .map(({ name }) => name);
   return [...new Set(names)];
+}
+
+/** Whom the rules are for. */
+function subjectsOf({ workloads, namespaces }: AllowlistSpec): string {
+  return canonicalJson({ workloads, namespaces });
 }
 
 function rulesOf({ egress = [], ingress = [] }: AllowlistSpec): { name: string; text: string }[] {

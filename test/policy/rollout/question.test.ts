@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import type { AllowlistSpec } from '../../../core/model/allowlist.ts';
+import { newRules } from '../../../policy/rollout/question.ts';
+
+const https = {
+  name: 'https',
+  to: [{ host: 'api.example' }],
+  ports: [{ protocol: 'TCP' as const, port: 443 }],
+};
+const dns = { name: 'dns', to: [{ cidr: '10.0.0.53/32' }], ports: [{ protocol: 'UDP' as const, port: 53 }] };
+const checkout: AllowlistSpec = { workloads: { matchLabels: { app: 'checkout' } }, egress: [https] };
+
+describe('the rules that a stage has to prove', () => {
+  it('are all of them where nothing ran before', () => {
+    expect(newRules(checkout, null)).toEqual(['https']);
+  });
+
+  it('are those that were not there as they are now', () => {
+    expect(newRules(checkout, checkout)).toEqual([]);
+    expect(newRules({ ...checkout, egress: [https, dns] }, checkout)).toEqual(['dns']);
+  });
+
+  it('are all of them when they are for other workloads than before', () => {
+    expect(newRules({ ...checkout, workloads: {} }, checkout)).toEqual(['https']);
+    const shop = { ...checkout, namespaces: { matchLabels: { team: 'shop' } } };
+    expect(newRules(shop, checkout)).toEqual(['https']);
+    expect(newRules({ ...shop, namespaces: {} }, shop)).toEqual(['https']);
+    expect(newRules(shop, shop)).toEqual([]);
+  });
+});
