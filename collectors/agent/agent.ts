@@ -18,6 +18,7 @@ import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { Dataplane } from './dataplane.ts';
 import { accept, holdings, inOrder } from './documents.ts';
+import { endpointsNow } from './endpoints-now.ts';
 import { Enforcement } from './enforcement.ts';
 import { Evidence } from './evidence.ts';
 import { fitted, policyPart } from './part.ts';
@@ -78,7 +79,6 @@ export type Agent = {
 };
 
 const ENDPOINTS_EVERY_MS = 60_000;
-const ENDPOINTS_WITHIN_MS = 3000;
 /** Refusals of documents whose signature holds. */
 const SPOKEN_OF: ReadonlySet<string> = new Set(['replayed', 'expired', 'future-semantics']);
 /** Envelopes that wait for room on the disk. */
@@ -99,6 +99,8 @@ class PolicyAgent implements Agent {
   readonly #enforcement: Enforcement | null;
   #life: 'new' | 'running' | 'stopped' = 'new';
   #isDisarmed = false;
+  /** Why what the owner let go of may still be in force; null once it is withdrawn. */
+  #clinging: string | null = null;
   #switching: Promise<void> = Promise.resolve();
   #unwatch: () => void = () => undefined;
   #waiting: Envelope[] = [];
@@ -264,13 +266,18 @@ class PolicyAgent implements Agent {
     const isSet = marker.isSet();
     if (isSet) this.#enforcement?.shut();
     this.#switching = this.#switching.then(async () => {
-      if (this.#life !== 'running' || marker.isSet() === this.#isDisarmed) return;
+      if (this.#life !== 'running') return;
+      if (marker.isSet() === this.#isDisarmed) {
+        if (this.#clinging !== null) await this.#letGo();
+        return;
+      }
       this.#isDisarmed = marker.isSet();
       if (this.#isDisarmed) {
         await this.#letGo();
         logger.warn({ site }, 'policy.disarmed');
         return;
       }
+      if (this.#options.enabled) this.#clinging = null;
       this.#enforcement?.reopen();
       logger.info({ site }, 'policy.armed');
       await names.start();
@@ -279,17 +286,23 @@ class PolicyAgent implements Agent {
     return this.#switching;
   }
 
-  /** Leaves nothing of ours in the dataplane; what was confirmed stays in memory. */
+  /** Leaves nothing of ours in the dataplane; what was confirmed stays in memory. Tried again until it is so. */
   async #letGo(): Promise<void> {
-    const { enabled } = this.#options;
+    const { enabled, logger, site } = this.#options;
     if (enabled) this.#enforcement?.shut();
     if (this.#dataplane === null || !this.#remembered.state.touched) return;
+    this.#clinging ??= 'being let go';
     try {
       await this.#dataplane.withdraw();
+      this.#clinging = null;
       await this.#enforcement?.settled();
-      this.#remembered.update((state) => ({ ...state, trial: null, touched: enabled && state.touched }));
+      this.#guarded(() =>
+        this.#remembered.update((state) => ({ ...state, trial: null, touched: enabled && state.touched })),
+      );
     } catch (error) {
-      this.#fail(error);
+      if (!(error instanceof EnforcerError)) this.#fail(error);
+      this.#clinging = `not let go yet: ${error instanceof EnforcerError ? error.detail : String(error)}`;
+      logger.error({ site, why: this.#clinging }, 'policy.not-withdrawn');
     }
     this.#watching.forget();
   }
@@ -328,7 +341,7 @@ class PolicyAgent implements Agent {
   async #refreshEndpoints(dataplane: Dataplane): Promise<void> {
     const { clock, logger, site } = this.#options;
     this.#endpointsAtMonoMs = clock.monoMs();
-    const found = await this.#lookUpEndpoints();
+    const found = await endpointsNow(this.#options);
     if (found === null || JSON.stringify(found) === JSON.stringify(this.#remembered.state.endpoints)) return;
     try {
       await dataplane.repair(found);
@@ -337,18 +350,6 @@ class PolicyAgent implements Agent {
       if (!(error instanceof EnforcerError)) this.#fail(error);
       else logger.warn({ site, why: error.detail }, 'policy.endpoints-not-applied');
     }
-  }
-
-  async #lookUpEndpoints(): Promise<Endpoint[] | null> {
-    const { endpoints, logger, site } = this.#options;
-    const patience = new AbortController();
-    const late = delay(ENDPOINTS_WITHIN_MS, null, { signal: patience.signal }).catch(() => null);
-    const asked = endpoints().catch((error: unknown) => {
-      logger.warn({ site, why: String(error) }, 'policy.endpoints-unknown');
-      return null;
-    });
-    const found = await Promise.race([asked, late]).finally(() => patience.abort());
-    return found?.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) ?? null;
   }
 
   /** Runs a change of the memory; false when the disk is full and it did not happen. */
@@ -372,15 +373,17 @@ class PolicyAgent implements Agent {
   #part() {
     const { enabled, enforcer, workloads } = this.#options;
     const { state } = this.#remembered;
+    const isOn = this.#clinging !== null || (enabled && !this.#isDisarmed);
     return fitted(
       policyPart({
-        enforcement: enabled ? (this.#isDisarmed ? 'disarmed' : 'on') : 'off',
-        dataplane: enabled && enforcer !== null ? enforcer.dataplane : 'none',
+        enforcement: isOn ? 'on' : enabled ? 'disarmed' : 'off',
+        dataplane: (enabled || isOn) && enforcer !== null ? enforcer.dataplane : 'none',
         workloads,
         state,
         outcomes: planFor(state, this.#world).outcomes,
         present: this.#dataplane?.policies ?? null,
         blocked: this.#enforcement?.blocked ?? null,
+        clinging: this.#clinging,
         evidence: this.#evidence,
         ...this.#watching.seen(),
       }),

@@ -20,6 +20,8 @@ export type PartWorld = {
   /** In force in the dataplane; null when nothing of ours is. */
   present: readonly Chosen[] | null;
   blocked: string | null;
+  /** Why what the owner let go of may still be in force; null when it is not. */
+  clinging: string | null;
   observed: Observed | null;
   drift: readonly string[];
   established: ReadonlyMap<string, PolicyStatus['established']>;
@@ -95,6 +97,8 @@ function standingOf({ target, desired, state, reason }: Outcome, world: PartWorl
     phase,
     ...(why !== undefined && why !== '' && { reason: why }),
   });
+  if (world.clinging !== null)
+    return good === null ? null : { ...said('pending', world.clinging), policy: good };
   if (world.enforcement !== 'on')
     return policy === null ? null : said(world.enforcement === 'off' ? 'off' : 'disarmed');
   if (target.orphaned) return good === null ? null : { ...said('orphaned'), policy: good };

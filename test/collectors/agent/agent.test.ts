@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { signBody } from '../../../core/policy/sign.ts';
+import { EnforcerError } from '../../../core/ports/enforcer.ts';
 import { allowing, assignedOf, specOf } from './scripted-hub.ts';
 import { SITE, SiteWorld } from './site-world.ts';
 
@@ -249,6 +250,39 @@ describe("the site's owner", () => {
       policies: [{ phase: 'applied', live: true }],
     });
   });
+
+  it.each([
+    ['disarms', true],
+    ['turns it off', false],
+  ])(
+    'who %s is let go also when the machine refuses that at first, and is told so until then',
+    async (_what, enabled) => {
+      world.hub.assign('payments', 1, A);
+      await world.interval();
+      await world.stop();
+      const inner = world.kernel.enforcer({ effect: (work) => work() });
+      let isBusy = true;
+      const enforcer = {
+        ...inner,
+        withdraw: async () => {
+          if (isBusy) throw new EnforcerError('busy', 'nft did not end');
+          return inner.withdraw();
+        },
+      };
+      await world.boot({ enforcer, enabled });
+      await world.intervals(2);
+      if (enabled) await world.disarm();
+      for (let i = 0; i < 3; i += 1)
+        expect(await world.interval()).toMatchObject({
+          enforcement: 'on',
+          policies: [{ phase: 'pending', reason: expect.stringMatching(/nft did not end/) }],
+        });
+      expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+      isBusy = false;
+      expect(await world.interval()).toMatchObject({ enforcement: enabled ? 'disarmed' : 'off' });
+      expect(world.kernel.inForce).toBeNull();
+    },
+  );
 
   it('who disarms by another process in the midst of a confirmation is let go then', async () => {
     world.hub.assign('payments', 1, A);

@@ -1,0 +1,25 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '../../core/ports/logger.ts';
+import type { Endpoint } from './state.ts';
+
+const WITHIN_MS = 3000;
+
+/** The collector's own endpoints, in an order of their own; null when they can't be had soon. */
+export async function endpointsNow({
+  endpoints,
+  logger,
+  site,
+}: {
+  endpoints: () => Promise<Endpoint[]>;
+  logger: Logger;
+  site: string;
+}): Promise<Endpoint[] | null> {
+  const patience = new AbortController();
+  const late = delay(WITHIN_MS, null, { signal: patience.signal }).catch(() => null);
+  const asked = endpoints().catch((error: unknown) => {
+    logger.warn({ site, why: String(error) }, 'policy.endpoints-unknown');
+    return null;
+  });
+  const found = await Promise.race([asked, late]).finally(() => patience.abort());
+  return found?.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) ?? null;
+}
