@@ -54,7 +54,7 @@ async function playUntil(options: PlayOptions): Promise<boolean> {
   } finally {
     await scene?.stop();
   }
-  teller.say('Nothing of it is left: processes, namespaces and files are gone.');
+  teller.say('Nothing is left of it: its processes, files and namespaces are gone.');
   return isGood;
 }
 

@@ -21,12 +21,7 @@ const NO_TRAFFIC: ReadonlySet<string> = new Set(['no-traffic', 'rule-without-tra
 
 type Stage = RolloutDetail['rollout']['stages'][number];
 
-/** A step that came out otherwise than the story has it. */
-export class StoryError extends Error {
-  override readonly name = 'StoryError';
-}
-
-/** The story, chapter by chapter. Each checks what it comes to; the first that differs throws StoryError. */
+/** The story, chapter by chapter. Each checks what it comes to; the first that differs throws what was different. */
 export class Story {
   readonly #scene: Scene;
   readonly #teller: Teller;
@@ -196,9 +191,6 @@ export class Story {
     try {
       const over = () => isThere || running.exited();
       await waitFor(`it says ${wanted.source}`, over, { withinMs: FOLLOW_MS, signal: this.#signal });
-    } catch (error) {
-      this.#signal.throwIfAborted();
-      throw new StoryError(error instanceof Error ? error.message : String(error));
     } finally {
       await running.kill('SIGINT');
     }
@@ -230,7 +222,7 @@ export class Story {
 
   #expect(isTrue: boolean, otherwise: string): void {
     this.#signal.throwIfAborted();
-    if (!isTrue) throw new StoryError(otherwise);
+    if (!isTrue) throw new Error(otherwise);
   }
 }
 

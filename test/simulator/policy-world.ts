@@ -35,17 +35,20 @@ export class PolicyWorld {
   readonly #reports = new Map<string, Report[]>();
   readonly #turns = new Set<() => void>();
   readonly #clock = { nowMs: () => NOON + this.#ms, monoMs: () => this.#ms };
+  /** What the workloads connect to from now on. */
+  traffic: Traffic = [];
   #fleet: Fleet | null = null;
   #ms = 0;
   #version = 0;
 
   async start(sites: Record<string, Labels>, traffic: Traffic, incidents: Incident[] = []): Promise<void> {
+    this.traffic = traffic;
     this.#fleet = createFleet({
       sites: Object.entries(sites).map(([site, labels]) => ({ site, labels, key: Buffer.alloc(32, 7) })),
       seed: 1,
       intervalMs: 1000,
       incidents,
-      traffic: () => traffic,
+      traffic: () => this.traffic,
       createAgent: simulatedAgents(),
       connect: ({ site }) => this.#connect(site),
       clock: this.#clock,

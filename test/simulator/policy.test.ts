@@ -57,6 +57,18 @@ describe('a simulated site with a policy', () => {
     expect(all.every(({ policy }) => policy?.dataplane === 'simulated')).toBe(true);
   });
 
+  it('connects elsewhere as soon as the traffic is said to', async () => {
+    const [checkout = { workload: 'checkout', destinations: [] }] = traffic;
+    await world.start({ p: { env: 'prod' } }, [{ ...checkout, destinations: [] }]);
+    world.assign(1, { workloads, egress: both });
+    await world.pass(5000);
+    const isHit = () => world.standing('p')?.rules.map(({ hits }) => hits > 0);
+    expect(isHit()).toEqual([false, false]);
+    world.traffic = traffic;
+    await world.pass(3000);
+    expect(isHit()).toEqual([true, true]);
+  });
+
   it('names as unexpected what a bad generation cuts off, and only where it was used', async () => {
     await world.start({ p: { env: 'prod' }, t: { env: 'test' } }, traffic);
     await world.pass(3000);
