@@ -82,6 +82,12 @@ export class Draft implements Registered {
     yield* this.#own.allSites();
   }
 
+  *allVirtualSites(): Iterable<VirtualSite> {
+    for (const { metadata } of this.#base.allVirtualSites())
+      if (!this.#own.virtualSites.has(metadata.name)) yield* present(this.virtualSite(metadata.name));
+    yield* this.#own.allVirtualSites();
+  }
+
   *allRollouts(): Iterable<Rollout> {
     for (const { metadata } of this.#base.allRollouts())
       if (!this.#own.rollouts.has(metadata.name)) yield* present(this.rollout(metadata.name));

@@ -12,7 +12,7 @@ import type { Evaluation, Evidence, Recorded } from './evaluation.ts';
 import { eventRow } from './event-row.ts';
 import { SETTLED_AFTER_MS, stageKey } from './evidence/evidence.ts';
 import type { Settled } from './evidence/late.ts';
-import { minSoakMs } from './guard-of.ts';
+import { guardsAt, minSoakMs } from './guard-of.ts';
 import type { Registry } from './registry.ts';
 import { type RolloutSpec, stageOf } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';
@@ -176,8 +176,7 @@ export class Latecomers {
   async #ask(spec: RolloutSpec, stage: Stage, members: readonly string[], nowMs: number): Promise<void> {
     const { registry, evaluation } = this.#given;
     const { status, plan } = stageOf(spec);
-    const virtualSite = registry.virtualSite(status.virtualSite)?.spec;
-    const soakMs = virtualSite === undefined ? 0 : minSoakMs(virtualSite);
+    const soakMs = minSoakMs(guardsAt(status.virtualSite, registry));
     const ranges = [...stage.ranges.values()].sort((a, b) => a.askedAtMs - b.askedAtMs);
     for (const range of ranges.slice(0, RANGES_A_LOOK)) {
       const asked = { ...range, sites: [...range.sites], minSoakMs: soakMs };

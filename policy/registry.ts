@@ -23,6 +23,7 @@ export interface Registered {
   readonly issuer: Issuer | null;
   result(id: string): CommandResult | undefined;
   allSites(): Iterable<Site>;
+  allVirtualSites(): Iterable<VirtualSite>;
   allRollouts(): Iterable<Rollout>;
   count(kind: Resource['kind']): number;
 }
@@ -145,6 +146,10 @@ export class Registry implements Registered {
 
   allSites(): Iterable<Site> {
     return this.sites.values();
+  }
+
+  allVirtualSites(): Iterable<VirtualSite> {
+    return this.virtualSites.values();
   }
 
   allRollouts(): Iterable<Rollout> {

@@ -11,7 +11,7 @@ import { stamp } from './commands/outcome.ts';
 import type { Evaluation } from './evaluation.ts';
 import { eventRow } from './event-row.ts';
 import { SETTLED_AFTER_MS } from './evidence/evidence.ts';
-import { minSoakMs } from './guard-of.ts';
+import { guardsAt, minSoakMs } from './guard-of.ts';
 import type { Registry } from './registry.ts';
 import { isOnItsWay, type RolloutSpec, stageOf, withStage } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';
@@ -128,8 +128,7 @@ export class Rollouts {
       const judged = { state: state ?? null, registeredAtMs: null, offlineToleranceMs };
       return standingOf(site, state, freshness(judged, hearing(), nowMs) === 'heard', spec);
     });
-    const virtualSite = registry.virtualSite(status.virtualSite)?.spec;
-    const soakMs = virtualSite === undefined ? 0 : minSoakMs(virtualSite);
+    const soakMs = minSoakMs(guardsAt(status.virtualSite, registry));
     const showing = members.filter((site) => showsFail(states.all.get(site), spec)).length;
     let verdict: StageVerdict | null = null;
     if (members.length > 0 && this.#isDue(name, spec, members, showing, nowMs)) {

@@ -38,7 +38,7 @@ function unfitNext(after: RolloutSpec, asked: Asked, registered: Registered): Ou
     return refuse('not-found', `virtual site ${stage?.virtualSite ?? ''} of the next stage is gone`);
   return (
     unapproved(after, stage, asked, registered) ??
-    brokenGuard(allowlist.spec.spec, stage, virtualSite, `/rollout/stages/${after.stage}`) ??
+    brokenGuard(allowlist.spec.spec, stage, registered, `/rollout/stages/${after.stage}`) ??
     busy(after.policy.name, stage.virtualSite, registered) ??
     tooLong(after, registered)
   );

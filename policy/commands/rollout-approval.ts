@@ -1,11 +1,12 @@
 import type { Stage } from '../../core/model/allowlist.ts';
+import { asksApproval, guardsAt, ownerOf } from '../guard-of.ts';
 import type { Registered } from '../registry.ts';
 import type { RolloutSpec } from '../rollout/assigned.ts';
 import { type Asked, type Outcome, refuse } from './outcome.ts';
 
 export function needsApproval(stage: Stage | undefined, registered: Registered): boolean {
   if (stage === undefined) return false;
-  return registered.virtualSite(stage.virtualSite)?.spec.guard?.approval === 'required';
+  return asksApproval(guardsAt(stage.virtualSite, registered)) !== undefined;
 }
 
 /**
@@ -18,17 +19,18 @@ export function unapproved(
   { by, role }: Asked,
   registered: Registered,
 ): Outcome | null {
-  if (stage === undefined || !needsApproval(stage, registered)) return null;
-  const { virtualSite } = stage;
+  const held = stage === undefined ? undefined : asksApproval(guardsAt(stage.virtualSite, registered));
+  if (held === undefined) return null;
+  const owner = ownerOf(held);
   if (role !== 'approver' && role !== 'admin')
     return refuse(
       'forbidden',
-      `virtual site ${virtualSite} asks for approval: an approver or admin lets it begin there; ${by} is ${role ?? 'nobody'}`,
+      `the guard of ${owner} asks for approval: an approver or admin lets it begin there; ${by} is ${role ?? 'nobody'}`,
     );
   if (spec.authors.includes(by))
     return refuse(
       'forbidden',
-      `virtual site ${virtualSite} asks for approval, and nobody approves their own: ${by} applied generation ${spec.generation}; another approver or admin has to let it begin there`,
+      `the guard of ${owner} asks for approval, and nobody approves their own: ${by} applied generation ${spec.generation}; another approver or admin has to let it begin there`,
     );
   return null;
 }

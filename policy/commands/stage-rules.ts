@@ -5,7 +5,7 @@ import { guardFaults } from '../../core/policy/guard.ts';
 import { stagePlan } from '../../core/policy/strategy.ts';
 import { matches, type Selector } from '../../core/selector.ts';
 import { reservedLabel } from '../../core/site-labels.ts';
-import { guardOf, minSoakMs } from '../guard-of.ts';
+import { guardsAt, minSoakMs, ownerOf, railsOf, sharedSite } from '../guard-of.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
 import { isUnverified, stageOf } from '../rollout/assigned.ts';
@@ -34,7 +34,7 @@ export function unfitStages(
       );
     const unfit =
       unfitSelector(stage.virtualSite, virtualSite, `${pointer}/virtualSite`) ??
-      brokenGuard(spec, stage, virtualSite, pointer) ??
+      brokenGuard(spec, stage, registered, pointer) ??
       unsupported(strategy, stage.virtualSite, `${pointer}/virtualSite`, registered, facts);
     if (unfit !== null) return unfit;
   }
@@ -84,25 +84,28 @@ function unsupported(
   return null;
 }
 
+/** Why a guard that holds at the stage's sites keeps the allowlist from them; null when none does. */
 export function brokenGuard(
   spec: AllowlistSpec,
   stage: Stage,
-  virtualSite: VirtualSiteSpec,
+  registered: Registered,
   pointer: string,
 ): Outcome | null {
-  const [fault] = guardFaults(spec, guardOf(virtualSite));
-  if (fault !== undefined)
-    return refuse(
-      'guard-rail',
-      `${fault.problem} (virtual site ${stage.virtualSite}); ${fault.remedy}`,
-      `/spec${fault.pointer}`,
-    );
-  if (stagePlan(stage).soakMs < minSoakMs(virtualSite))
-    return refuse(
-      'guard-rail',
-      `the guard of virtual site ${stage.virtualSite} asks for a soak of ${virtualSite.guard?.minSoak ?? ''} at least; set verify.soak to that or more`,
-      `${pointer}/verify/soak`,
-    );
+  for (const held of guardsAt(stage.virtualSite, registered)) {
+    const [fault] = guardFaults(spec, railsOf([held]));
+    if (fault !== undefined)
+      return refuse(
+        'guard-rail',
+        `${fault.problem} (${ownerOf(held)}); ${fault.remedy}`,
+        `/spec${fault.pointer}`,
+      );
+    if (stagePlan(stage).soakMs < minSoakMs([held]))
+      return refuse(
+        'guard-rail',
+        `the guard of ${ownerOf(held)} asks for a soak of ${held.guard.minSoak ?? ''} at least; set verify.soak to that or more`,
+        `${pointer}/verify/soak`,
+      );
+  }
   return null;
 }
 
@@ -126,11 +129,4 @@ export function busy(policy: string, virtualSite: string, registered: Registered
 function selectorNamed(name: string, registered: Registered): Selector | null {
   const virtualSite = registered.virtualSite(name);
   return virtualSite === undefined ? null : selectorOf(virtualSite.spec);
-}
-
-function sharedSite(a: Selector | null, b: Selector | null, registered: Registered): string | null {
-  if (a === null || b === null) return null;
-  for (const { metadata, spec } of registered.allSites())
-    if (matches(a, spec.labels) && matches(b, spec.labels)) return metadata.name;
-  return null;
 }

@@ -6,7 +6,7 @@ import {
   type TargetBody,
   TENANT,
 } from '../../core/model/signed.ts';
-import { guardOf } from '../guard-of.ts';
+import { guardsAt, railsOf } from '../guard-of.ts';
 import type { Registered } from '../registry.ts';
 import { selectorOf } from '../selector-of.ts';
 import { coursesOf, type RolloutSpec } from './assigned.ts';
@@ -30,7 +30,7 @@ export function targetContent(spec: RolloutSpec, registered: Registered): Target
       next,
       threshold,
       seed: seedOf(spec),
-      guard: guardOf(found),
+      guard: railsOf(guardsAt(virtualSite, registered)),
     };
     return [assignment];
   });

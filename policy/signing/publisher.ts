@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type Rollout, rolloutName } from '../../core/model/rollout.ts';
 import type { IntentKind, SpecBody, Version } from '../../core/model/signed.ts';
 import type { Keyring, SigningKey } from '../../core/policy/sign.ts';
@@ -7,7 +8,6 @@ import type { TableEntry, TableView } from '../../core/ports/table.ts';
 import type { Authority } from '../authority.ts';
 import { stamp } from '../commands/outcome.ts';
 import type { Change, Registry } from '../registry.ts';
-import { coursesOf } from '../rollout/assigned.ts';
 import { issuing, keysEntries } from './issuing.ts';
 import { policyEntries, versionDue } from './policy-documents.ts';
 import { PublishedDocuments } from './published.ts';
@@ -62,19 +62,24 @@ export class Publisher {
     for (const change of changes) {
       const { kind, name } =
         'put' in change ? { kind: change.put.kind, name: change.put.metadata.name } : change.remove;
-      if (kind === 'Site') this.#sites.add(name);
+      if (kind === 'Site') this.#noteSite(name);
       else if (kind === 'Allowlist') this.#policies.add(name);
       else if (kind === 'Rollout' && 'put' in change && change.put.kind === 'Rollout')
         this.#policies.add(change.put.spec.policy.name);
-      else if (kind === 'VirtualSite') this.#noteUsersOf(name);
+      else if (kind === 'VirtualSite') this.#noteRollouts();
       else if (kind === 'Issuer') this.#isIssuerDue = true;
     }
   }
 
-  #noteUsersOf(virtualSite: string): void {
-    for (const { spec } of this.#given.registry.allRollouts())
-      if (coursesOf(spec).some((course) => course.virtualSite === virtualSite))
-        this.#policies.add(spec.policy.name);
+  /** What guard holds at a virtual site goes by the sites that it shares with others. */
+  #noteSite(name: string): void {
+    const labels = this.#given.registry.site(name)?.spec.labels;
+    if (!isDeepStrictEqual(labels, this.documents.site(name)?.body.labels)) this.#noteRollouts();
+    this.#sites.add(name);
+  }
+
+  #noteRollouts(): void {
+    for (const { spec } of this.#given.registry.allRollouts()) this.#policies.add(spec.policy.name);
   }
 
   #noteAll(): void {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Command, ROLES, type VirtualSiteSpec } from '../../core/model/resource.ts';
 import { decideBatch } from '../../policy/command-batch.ts';
+import { guardsAt, minSoakMs, railsOf } from '../../policy/guard-of.ts';
 import { Registry } from '../../policy/registry.ts';
+import { targetContent } from '../../policy/rollout/target.ts';
 import { command, NOON, newSite, secretHash, virtualSite } from './control-parts.ts';
 import { allowlist, move } from './policy-parts.ts';
 
@@ -108,6 +110,91 @@ describe('a guard', () => {
     expect(ask(registry, { verb: 'delete', kind: 'VirtualSite', name: 'prod' }, author)).toMatchObject({
       effect: 'deleted',
     });
+  });
+});
+
+describe('a guard holds for its sites', () => {
+  const author: Asking = { role: 'author', by: 'bob' };
+  const guard = { approval: 'required', minSoak: '30m', forbidden: ['10.0.0.0/8'], widestCidr: 16 } as const;
+  const stages = (...names: string[]) => ({
+    stages: names.map((name) => ({ virtualSite: name, verify: { soak: '1h' } })),
+  });
+
+  /** `prod` with a guard, `test` without, and a site in each. */
+  function registered() {
+    const registry = new Registry();
+    ask(registry, newSite('prod-1', { env: 'prod' }));
+    ask(registry, newSite('test-1', { env: 'test' }));
+    ask(registry, guarded({ selector: 'env=prod', guard: { ...guard, forbidden: [...guard.forbidden] } }));
+    ask(registry, virtualSite('test', 'env=test'));
+    return registry;
+  }
+  const phase = (registry: Registry) => registry.rollout('allowlist-payments')?.spec.phase;
+
+  it('at a virtual site of another name that has them', () => {
+    const registry = registered();
+    expect(ask(registry, virtualSite('prod2', 'env=prod'), author)).toMatchObject({ effect: 'created' });
+    const short = allowlist('payments', ['api.example'], {
+      stages: [{ virtualSite: 'prod2', verify: { soak: '1m' } }],
+    });
+    expect(ask(registry, short, author)).toMatchObject({
+      code: 'guard-rail',
+      pointer: '/rollout/stages/0/verify/soak',
+      detail: expect.stringContaining('prod, to which site prod-1 belongs too'),
+    });
+    const wide = allowlist('payments', ['10.1.2.3'], stages('prod2'));
+    expect(ask(registry, wide, author)).toMatchObject({ code: 'guard-rail', pointer: '/spec/egress/0/to/0' });
+    expect(ask(registry, allowlist('payments', ['api.example'], stages('prod2')), author)).toMatchObject({
+      ok: true,
+    });
+    expect(phase(registry)).toBe('awaiting-promotion');
+    expect(ask(registry, move('promote', 'payments'), author)).toMatchObject({ code: 'forbidden' });
+    const approver: Asking = { role: 'approver', by: 'eve' };
+    expect(ask(registry, move('promote', 'payments'), approver)).toMatchObject({ ok: true });
+    const rollout = registry.rollout('allowlist-payments');
+    if (rollout === undefined) throw new Error('there is no rollout');
+    expect(targetContent(rollout.spec, registry).assignments.map((one) => one.guard)).toEqual([
+      { forbidden: ['10.0.0.0/8'], widestCidr: 16 },
+    ]);
+  });
+
+  it('united with the guards of all others that have them', () => {
+    const registry = registered();
+    const also = { approval: 'none', minSoak: '2h', forbidden: ['192.168.0.0/16'], widestCidr: 24 } as const;
+    const spec = { selector: 'env', guard: { ...also, forbidden: [...also.forbidden] } };
+    const metadata = { name: 'everywhere' };
+    const document = { apiVersion: 'plumbline.io/v1' as const, kind: 'VirtualSite' as const, metadata, spec };
+    ask(registry, { verb: 'apply', document });
+    const held = guardsAt('prod', registry);
+    expect(held.map(({ virtualSite: name }) => name)).toEqual(['prod', 'everywhere']);
+    expect(railsOf(held)).toEqual({ forbidden: ['10.0.0.0/8', '192.168.0.0/16'], widestCidr: 24 });
+    expect(minSoakMs(held)).toBe(2 * 3_600_000);
+    expect(guardsAt('test', registry).map(({ virtualSite: name }) => name)).toEqual(['everywhere']);
+  });
+
+  it('when an author would widen a virtual site over them, or take them out, that a policy goes to', () => {
+    const registry = registered();
+    expect(ask(registry, virtualSite('test', 'env in (test,lab)'), author)).toMatchObject({ ok: true });
+    ask(registry, allowlist('payments', ['api.example'], stages('test')), author);
+    expect(ask(registry, virtualSite('test', 'env in (test,dev)'), author)).toMatchObject({ ok: true });
+    const widened = virtualSite('test', 'env in (test,prod)');
+    expect(ask(registry, widened, author)).toMatchObject({ code: 'forbidden', pointer: '/spec/selector' });
+    expect(ask(registry, widened)).toMatchObject({ effect: 'updated' });
+    expect(ask(registry, virtualSite('test', 'env=test'), author)).toMatchObject({ code: 'forbidden' });
+  });
+
+  it('when an author would delete the policy that runs there', () => {
+    const registry = registered();
+    const remove: Command['do'] = { verb: 'delete', kind: 'Allowlist', name: 'payments' };
+    ask(registry, allowlist('payments', ['api.example'], stages('prod')), author);
+    ask(registry, move('promote', 'payments'));
+    expect(ask(registry, remove, author)).toMatchObject({
+      code: 'forbidden',
+      detail: expect.stringMatching(/payments runs in virtual site prod.*the role admin/),
+    });
+    expect(ask(registry, remove)).toMatchObject({ effect: 'deleted' });
+    ask(registry, allowlist('payments', ['api.example'], stages('test', 'prod')), author);
+    expect(ask(registry, remove, author)).toMatchObject({ effect: 'deleted' });
   });
 });
 

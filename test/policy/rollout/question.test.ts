@@ -2,12 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { AllowlistSpec } from '../../../core/model/allowlist.ts';
 import { newRules } from '../../../policy/rollout/question.ts';
 
-const https = {
-  name: 'https',
-  to: [{ host: 'api.example' }],
-  ports: [{ protocol: 'TCP' as const, port: 443 }],
-};
-const dns = { name: 'dns', to: [{ cidr: '10.0.0.53/32' }], ports: [{ protocol: 'UDP' as const, port: 53 }] };
+const https = { name: 'https', to: ['https://api.example'] };
+const dns = { name: 'dns', to: ['udp://10.0.0.53:53'] };
 const checkout: AllowlistSpec = { workloads: { matchLabels: { app: 'checkout' } }, egress: [https] };
 
 describe('the rules that a stage has to prove', () => {
