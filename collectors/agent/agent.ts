@@ -13,7 +13,6 @@ import type { Logger } from '../../core/ports/logger.ts';
 import type { NameResolver } from '../../core/ports/name-resolver.ts';
 import type { Documents, PolicyLink } from '../../core/ports/policy-link.ts';
 import type { Probe } from '../../core/ports/probe.ts';
-import { SpoolError } from '../../core/ports/spool.ts';
 import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { Dataplane } from './dataplane.ts';
@@ -23,7 +22,7 @@ import { Enforcement } from './enforcement.ts';
 import { Evidence } from './evidence.ts';
 import { fitted, policyPart } from './part.ts';
 import { type PlanWorld, planFor } from './plan.ts';
-import { Remembered } from './remembered.ts';
+import { isFull, Remembered } from './remembered.ts';
 import { Specs } from './specs.ts';
 import type { Endpoint, Memory } from './state.ts';
 import { Watching } from './watching.ts';
@@ -222,6 +221,7 @@ class PolicyAgent implements Agent {
       const heard = this.#heard;
       this.#heard = null;
       this.#guarded(() => this.#noteOrphans(heard));
+      this.#enforcement?.told();
     }
     void this.#reconcile();
   }
@@ -358,7 +358,7 @@ class PolicyAgent implements Agent {
       work();
       return true;
     } catch (error) {
-      if (!(error instanceof SpoolError && error.code === 'full')) throw error;
+      if (!isFull(error)) throw error;
       this.#options.logger.error({ site: this.#options.site, why: error.message }, 'policy.memory-full');
       return false;
     }

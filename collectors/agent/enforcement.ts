@@ -3,11 +3,12 @@ import type { Clock } from '../../core/ports/clock.ts';
 import { EnforcerError } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { PolicyLink } from '../../core/ports/policy-link.ts';
+import { changesBetween, firstChange, withBlame, withGood } from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
 import { areSameInForce, changed, type Plan, type PlanWorld, planFor } from './plan.ts';
-import type { Remembered } from './remembered.ts';
-import { type AgentState, type Chosen, withRefusal, withRefused } from './state.ts';
+import { isFull, type Remembered } from './remembered.ts';
+import { type AgentState, type Chosen, withRefusal } from './state.ts';
 
 export type EnforcementOptions = {
   world: PlanWorld;
@@ -47,6 +48,9 @@ export class Enforcement {
   #isShut = false;
   #interrupt = Promise.withResolvers<'interrupted'>();
   #blocked: (Wait & { reason: string }) | null = null;
+  /** For documents from the hub, without which nothing may be touched. */
+  #waiting: string | null = null;
+  #isTold = false;
   #away: Wait = { untilMonoMs: 0, waitMs: AWAY.leastMs };
 
   constructor(options: EnforcementOptions) {
@@ -55,13 +59,18 @@ export class Enforcement {
 
   /** Why the dataplane does not take what is wanted, as of now; null when it does. */
   get blocked(): string | null {
-    return this.#blocked?.reason ?? null;
+    return this.#waiting ?? this.#blocked?.reason ?? null;
+  }
+
+  /** The hub has said all that it has to say to this site. */
+  told(): void {
+    this.#isTold = true;
   }
 
   /** Puts in force what was confirmed last, and goes no further: nobody has to be there. */
   begin(): Promise<void> {
     return this.#alone(async () => {
-      await this.#resume();
+      if (this.#lost() === null) await this.#resume();
     });
   }
 
@@ -110,7 +119,8 @@ export class Enforcement {
         while (!this.#isShut && (await this.#step()));
       } while (this.#isAskedAgain && !this.#isShut);
     } catch (error) {
-      if (!(error instanceof Interrupted)) throw error;
+      if (isFull(error)) this.#block(`memory-full: ${error.message}`);
+      else if (!(error instanceof Interrupted)) throw error;
     }
   }
 
@@ -119,12 +129,15 @@ export class Enforcement {
     const { remembered, dataplane, world, link, clock } = this.#options;
     const present = dataplane.policies;
     const isGood = present !== null && areSameInForce(present, remembered.state.good.policies);
-    if (!isGood && !(await this.#resume())) return false;
+    const lost = isGood ? null : this.#lost();
+    if (!isGood && lost === null && !(await this.#resume())) return false;
+    remembered.catchUp();
     const plan = planFor(remembered.state, world);
     this.#noteRefusals(plan);
+    if (lost !== null && !this.#isAllKnown(plan)) return false;
     const next = this.#choose(plan);
     const { good, hubAway } = remembered.state;
-    if (areSameInForce(next, good.policies)) {
+    if (lost === null && areSameInForce(next, good.policies)) {
       this.#keepGood(next);
       return false;
     }
@@ -140,31 +153,63 @@ export class Enforcement {
     return this.#try(next, link);
   }
 
+  /**
+   * Why what was confirmed last can't be put in force again. What the machine has is the last that was good, and is left
+   * alone, until the hub has said everything and it can be gone on from that.
+   */
+  #lost(): string | null {
+    const { remembered, world, clock, logger } = this.#options;
+    const gone = remembered.state.good.policies.find(({ digest }) => world.specs.get(digest) === null);
+    const isLost = remembered.state.isLost === true;
+    if (gone === undefined && !isLost) {
+      this.#waiting = null;
+      return null;
+    }
+    const [key, code, what] =
+      gone === undefined
+        ? (['default/state', 'state-lost', "the site's memory of its policies can't be read"] as const)
+        : ([
+            targetKey(gone.kind, gone.name),
+            'spec-lost',
+            "its specification can't be read any more",
+          ] as const);
+    const detail = `${what}; what is in force stays until the hub has sent everything`;
+    if (this.#waiting !== detail) logger.error({ site: world.site, code, key }, 'policy.memory-lost');
+    this.#waiting = detail;
+    this.#note((state) => withRefusal(state, { key, code, detail }, clock.nowMs()));
+    return detail;
+  }
+
+  #isAllKnown({ policies, outcomes }: Plan): boolean {
+    const { remembered, world } = this.#options;
+    if (!this.#isTold || remembered.state.site === null) return false;
+    const isHere = ({ digest }: Chosen) => world.specs.get(digest) !== null;
+    return policies.every(isHere) && outcomes.every(({ state }) => state !== 'pending');
+  }
+
   /** What was confirmed last is in force again, before anybody is asked. */
   async #resume(): Promise<boolean> {
     const { remembered, dataplane, evidence, world, logger, clock } = this.#options;
     if (this.#blocked !== null && clock.monoMs() < this.#blocked.untilMonoMs) return false;
     const { good, trial } = remembered.state;
+    const { policies } = good;
     // After a kill in the midst of a change nobody knows what is in force: the next revision says that it may be another.
     const isNew = trial !== null || good.revision === 0;
     const revision = isNew ? remembered.state.revision + 1 : good.revision;
-    const policies = good.policies.filter(({ digest }) => world.specs.get(digest) !== null);
-    if (policies.length < good.policies.length)
-      logger.error({ site: world.site, kept: policies.length }, 'policy.spec-lost');
-    remembered.update((state) => ({
-      ...state,
-      revision: Math.max(revision, state.revision),
-      good: { policies, revision },
-      trial: null,
-      touched: true,
-    }));
-    const problem = await this.#attempt(async () => {
-      await dataplane.apply(policies, revision, remembered.state.endpoints);
-    });
+    if (!remembered.state.touched) this.#note((state) => ({ ...state, touched: true }));
+    const problem = await this.#attempt(() =>
+      dataplane.apply(policies, revision, remembered.state.endpoints),
+    );
     if (problem !== null) {
       this.#block(`${problem.code}: ${problem.detail}`);
       return false;
     }
+    this.#note((state) => ({
+      ...state,
+      revision: Math.max(revision, state.revision),
+      good: { policies, revision },
+      trial: null,
+    }));
     evidence.applied(policies, clock.nowMs());
     this.#options.afterChange();
     this.#blocked = null;
@@ -186,14 +231,17 @@ export class Enforcement {
     this.#options.afterChange();
     const differences = await this.#readBack();
     if (differences.length > 0) {
-      if (await this.#revert()) remembered.update((state) => ({ ...state, trial: null }));
+      if (await this.#revert()) this.#note((state) => ({ ...state, trial: null }));
       this.#block(`what was read back differs: ${differences[0]}`);
       return false;
     }
-    const mayCut = changed(next, remembered.state.good.policies).length > 0;
+    // What is taken away may narrow a workload too, while another policy isolates it. Nothing at all cuts nobody off.
+    const mayCut = next.length > 0;
     const answer: Confirmation = mayCut ? await this.#confirm(this.#options.confirmWindowMs) : { ok: true };
     if (answer.ok) {
-      this.#remember(next, revision);
+      this.#blocked = null;
+      this.#waiting = null;
+      remembered.update((state) => withGood(state, next, revision));
       evidence.confirmed(next, clock.nowMs());
       this.#options.afterChange();
       logger.info({ site: world.site, policies: next.length, revision }, 'policy.confirmed');
@@ -225,31 +273,38 @@ export class Enforcement {
       this.#block(`${code}: ${detail}`);
       return false;
     }
-    this.#blame(culprits, 'rejected', detail);
+    this.#blame(culprits, next, 'rejected', detail);
     return true;
   }
 
   async #takeBack(next: readonly Chosen[], why: string, link: PolicyLink): Promise<boolean> {
     const { remembered, logger, world } = this.#options;
-    const culprits = changed(next, remembered.state.good.policies);
+    const culprits = changesBetween(remembered.state.good.policies, next);
     if (!(await this.#revert())) return false;
     const answer = await this.#confirm(REDIAL_MS, link);
     if (answer.ok) {
-      this.#blame(culprits, 'cuts-hub', `with it the hub could not be reached by a new connection: ${why}`);
+      this.#blame(
+        culprits,
+        next,
+        'cuts-hub',
+        `with it the hub could not be reached by a new connection: ${why}`,
+      );
       return true;
     }
-    remembered.update((state) => ({ ...state, trial: null, hubAway: true }));
+    this.#note((state) => ({ ...state, trial: null, hubAway: true }));
     this.#waitForHub();
     logger.warn({ site: world.site, why: answer.detail }, 'policy.hub-away');
     return false;
   }
 
-  /** Puts back what was confirmed last; the trial stays on record until it is known what became of it. */
+  /**
+   * Puts back what was confirmed last, and only then takes it down: the trial is on record, so that a kill in between has it
+   * put back once more, and no disk is needed to get out of a change that cuts the hub.
+   */
   async #revert(): Promise<boolean> {
-    const { remembered, dataplane, evidence, clock } = this.#options;
+    const { remembered, dataplane, evidence, clock, world } = this.#options;
     const revision = remembered.state.revision + 1;
-    const { policies } = remembered.state.good;
-    remembered.update((state) => ({ ...state, revision, good: { policies, revision } }));
+    const policies = remembered.state.good.policies.filter(({ digest }) => world.specs.get(digest) !== null);
     const problem = await this.#attempt(() =>
       dataplane.apply(policies, revision, remembered.state.endpoints),
     );
@@ -257,51 +312,24 @@ export class Enforcement {
       this.#block(`${problem.code}: ${problem.detail}`);
       return false;
     }
+    this.#note((state) => ({ ...state, revision, good: { policies, revision }, isLost: false }));
     evidence.applied(policies, clock.nowMs());
     evidence.confirmed(policies, clock.nowMs());
     this.#options.afterChange();
     return true;
   }
 
-  #remember(next: readonly Chosen[], revision: number): void {
-    const keyOf = ({ kind, name }: Chosen) => targetKey(kind, name);
-    this.#blocked = null;
-    this.#options.remembered.update((state) => {
-      const before = new Map(state.good.policies.map((policy) => [keyOf(policy), policy]));
-      const inForce = new Set(next.map(keyOf));
-      const gone = [...before.keys()].filter((key) => !inForce.has(key));
-      const replaced = next.flatMap((policy) => {
-        const digest = before.get(keyOf(policy))?.digest;
-        return digest === undefined || digest === policy.digest ? [] : [{ key: keyOf(policy), digest }];
-      });
-      const isReplaced = (key: string) => replaced.some((one) => one.key === key);
-      return {
-        ...state,
-        good: { policies: [...next], revision },
-        trial: null,
-        hubAway: false,
-        previous: [...state.previous.filter(({ key }) => inForce.has(key) && !isReplaced(key)), ...replaced],
-        withdrawn: [...new Set([...state.withdrawn, ...gone])].filter((key) => !inForce.has(key)).slice(-64),
-      };
-    });
-  }
-
-  /** Several changes at once may each be innocent: they are tried one by one before any is refused. */
-  #blame(culprits: readonly Chosen[], code: string, detail: string): void {
-    const { remembered, clock, logger, world } = this.#options;
-    remembered.update((state) => {
-      const next: AgentState = { ...state, trial: null, hubAway: false };
-      if (culprits.length > 1) return { ...next, oneByOne: true };
-      return culprits.reduce((sum, { kind, name, digest }) => {
-        const key = targetKey(kind, name);
-        const version = sum.targets.find((target) => target.key === key)?.body.version;
-        if (version === undefined) return sum;
-        const refused = { key, digest, version, code, detail: detail.slice(0, 200) };
-        return withRefusal(withRefused(sum, refused), { key, code, detail }, clock.nowMs());
-      }, next);
-    });
+  #blame(culprits: readonly Chosen[], next: readonly Chosen[], code: string, detail: string): void {
+    const { clock, logger, world } = this.#options;
+    this.#note((state) => withBlame(state, culprits, next, { code, detail }, clock.nowMs()));
     for (const { name, generation } of culprits)
       logger.warn({ site: world.site, policy: name, generation, code, detail }, 'policy.refused');
+  }
+
+  /** Of what has happened already: a full disk does not undo it. */
+  #note(change: (state: AgentState) => AgentState): void {
+    const { remembered, logger, world } = this.#options;
+    if (!remembered.note(change)) logger.error({ site: world.site }, 'policy.memory-full');
   }
 
   #noteRefusals({ outcomes }: Plan): void {
@@ -314,12 +342,7 @@ export class Enforcement {
   /** What to have next: all that is wanted, or only the first change of it. */
   #choose({ policies }: Plan): Chosen[] {
     const { good, oneByOne } = this.#options.remembered.state;
-    const changes = changed(policies, good.policies);
-    if (!oneByOne || changes.length < 2) return policies;
-    return policies.flatMap((policy) => {
-      if (!changes.includes(policy) || policy === changes[0]) return [policy];
-      return good.policies.filter(({ kind, name }) => kind === policy.kind && name === policy.name);
-    });
+    return oneByOne ? firstChange(good.policies, policies) : policies;
   }
 
   /** In force as wanted; what the dataplane need not know of may have changed. */

@@ -3,6 +3,7 @@ import { Compile } from 'typebox/compile';
 import { Denied } from '../../core/model/policy-report.ts';
 import { targetKey } from '../../core/model/signed.ts';
 import type { Observed } from '../../core/ports/enforcer.ts';
+import { isFull } from './remembered.ts';
 import type { Chosen, Memory } from './state.ts';
 
 const KEPT_AS = 'policy/evidence';
@@ -64,7 +65,7 @@ export class Evidence {
         this.of(policy) ?? fresh(policy, nowMs),
       ]),
     );
-    this.save();
+    this.#saveIfRoom();
   }
 
   confirmed(policies: readonly Chosen[], nowMs: number): void {
@@ -72,7 +73,7 @@ export class Evidence {
       const standing = this.of(policy);
       if (standing !== null) standing.confirmedAtMs ??= nowMs;
     }
-    this.save();
+    this.#saveIfRoom();
   }
 
   /** A counter that is smaller than before, though the generation is the same, began again at zero. */
@@ -115,6 +116,15 @@ export class Evidence {
       }
     }
     standing.denied = [...known.values()];
+  }
+
+  /** A full disk keeps nobody from changing the dataplane; it is saved with what is counted next. */
+  #saveIfRoom(): void {
+    try {
+      this.save();
+    } catch (error) {
+      if (!isFull(error)) throw error;
+    }
   }
 
   save(): void {

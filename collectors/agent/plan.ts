@@ -6,7 +6,7 @@ import type { EnforcedPolicy, Workload } from '../../core/ports/enforcer.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { matches, parseSelector } from '../../core/selector.ts';
 import type { Specs } from './specs.ts';
-import type { AgentState, Chosen, HeldTarget } from './state.ts';
+import { type AgentState, type Chosen, type HeldTarget, type Refused, TAKEN_AWAY } from './state.ts';
 
 /** What a held target means here, before anything is applied. */
 export type Outcome = {
@@ -78,7 +78,7 @@ function outcomeOf(state: AgentState, target: HeldTarget, world: PlanWorld): Out
     return { ...base, state: 'pending', reason: "the site's labels have not come from the hub yet" };
   const desired = desiredState({ id: world.site, labels: state.site.labels }, target.body);
   const { assigned } = desired;
-  if (assigned === null) return { ...base, desired, state: 'nothing' };
+  if (assigned === null) return { ...base, desired, ...(keptFor(state, target) ?? { state: 'nothing' }) };
   return { target, desired, workloads: 0, ...judge(state, target, desired, assigned, world) };
 }
 
@@ -93,8 +93,8 @@ function judge(
   const spec = specs.get(assigned.digest);
   if (spec === null) return { state: 'pending', reason: 'its specification has not come from the hub yet' };
   const selected = selectedBy(spec, workloads).length;
-  const refused = state.refused.find(({ key, digest }) => key === target.key && digest === assigned.digest);
-  if (refused !== undefined && compareVersions(target.body.version, refused.version) <= 0)
+  const refused = refusedBefore(state, target, assigned.digest);
+  if (refused !== undefined)
     return { state: 'refused', code: refused.code, reason: refused.detail, workloads: selected };
   const broken = guard === null ? [] : guardFaults(spec, guard);
   if (broken.length > 0) return { ...refusal('guard', broken), workloads: selected };
@@ -103,11 +103,28 @@ function judge(
     return refusal('selector', [
       { pointer: `/workloads${selector.at}`, problem: selector.reason, remedy: '' },
     ]);
-  if (selected === 0) return { state: 'not-applicable', reason: 'it selects no workload of this site' };
+  if (selected === 0)
+    return (
+      keptFor(state, target) ?? { state: 'not-applicable', reason: 'it selects no workload of this site' }
+    );
   const { generation, digest, mode } = assigned;
   const faults = compileFaults({ kind, name, generation, digest, mode, spec }, workloads);
   if (faults.length > 0) return { ...refusal('compile', faults), workloads: selected };
   return { state: 'wanted', workloads: selected };
+}
+
+/** Of a policy that can't be taken away without losing the hub. */
+function keptFor(state: AgentState, target: HeldTarget): Pick<Outcome, 'state' | 'code' | 'reason'> | null {
+  const isInForce = state.good.policies.some(({ kind, name }) => targetKey(kind, name) === target.key);
+  const refused = isInForce ? refusedBefore(state, target, TAKEN_AWAY) : undefined;
+  return refused === undefined ? null : { state: 'refused', code: refused.code, reason: refused.detail };
+}
+
+/** What was refused is tried again with a newer target. */
+function refusedBefore(state: AgentState, { key, body }: HeldTarget, digest: string): Refused | undefined {
+  return state.refused.find(
+    (one) => one.key === key && one.digest === digest && compareVersions(body.version, one.version) <= 0,
+  );
 }
 
 function refusal(code: string, faults: readonly Fault[]): Pick<Outcome, 'state'> & Partial<Outcome> {

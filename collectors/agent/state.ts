@@ -40,6 +40,8 @@ const Refused = Type.Object({
   detail: Type.String(),
 });
 export type Refused = Static<typeof Refused>;
+/** Stands for the taking away of a policy, where else there is a digest. */
+export const TAKEN_AWAY = '';
 
 export const Endpoint = Type.Object({
   address: Type.String(),
@@ -74,6 +76,8 @@ export const AgentState = Type.Object({
   endpoints: Type.Array(Endpoint),
   /** The dataplane may have something of ours. */
   touched: Type.Boolean(),
+  /** What was in force was forgotten, and nothing was put in its place since. */
+  isLost: Type.Optional(Type.Boolean()),
 });
 export type AgentState = Static<typeof AgentState>;
 export type Refusal = { key: string; code: string; detail: string };
@@ -102,10 +106,15 @@ const EMPTY: AgentState = {
   touched: false,
 };
 
-/** Null text or one that can't be read: nothing is known, and the hub is asked for everything. */
+/**
+ * Nothing is known where there is no text, or one that can't be read, and the hub is asked for everything. In the second case
+ * something may be in force all the same.
+ */
 export function readState(memory: Memory): AgentState {
-  const value = parse(memory.kept(KEPT_AS));
-  return validator.Check(value) ? value : EMPTY;
+  const text = memory.kept(KEPT_AS);
+  if (text === null) return EMPTY;
+  const value = parse(text);
+  return validator.Check(value) ? value : { ...EMPTY, touched: true, isLost: true };
 }
 
 export function writeState(memory: Memory, state: AgentState): void {
@@ -174,9 +183,9 @@ function splitKey(key: string): [policy: string, generation: string] {
   return [key.slice(0, at), key.slice(at + 1)];
 }
 
-function parse(text: string | null): unknown {
+function parse(text: string): unknown {
   try {
-    return text === null ? null : JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     return null;
   }

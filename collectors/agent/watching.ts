@@ -4,7 +4,6 @@ import type { Connections } from '../../core/ports/connections.ts';
 import { EnforcerError, type Observed } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { NameResolver } from '../../core/ports/name-resolver.ts';
-import { SpoolError } from '../../core/ports/spool.ts';
 import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Dataplane } from './dataplane.ts';
 import { noteDenied } from './denied.ts';
@@ -15,7 +14,7 @@ import { createFlowReporter, type FlowReport } from './flows.ts';
 import { createLookBack, type LookBack } from './look-back.ts';
 import type { PlanWorld } from './plan.ts';
 import { Probing } from './probing.ts';
-import type { Remembered } from './remembered.ts';
+import { isFull, type Remembered } from './remembered.ts';
 import type { Chosen, Memory } from './state.ts';
 
 export type WatchingOptions = {
@@ -161,7 +160,7 @@ export class Watching {
       this.save(false);
     } catch (error) {
       // It is all counted again from the dataplane when there is room.
-      if (!(error instanceof SpoolError && error.code === 'full')) throw error;
+      if (!isFull(error)) throw error;
       logger.error({ site: world.site, why: error.message }, 'policy.memory-full');
     }
   }

@@ -1,0 +1,67 @@
+import { targetKey } from '../../core/model/signed.ts';
+import { changed } from './plan.ts';
+import { type AgentState, type Chosen, TAKEN_AWAY, withRefusal, withRefused } from './state.ts';
+
+/*
+ * What lies between the policies that are in force and those that are to be, and what the state says of it afterwards.
+ */
+
+/** What has to be done: policies that come or change, as they will be, then those that go, as they are. */
+export function changesBetween(present: readonly Chosen[], wanted: readonly Chosen[]): Chosen[] {
+  const stays = new Set(wanted.map(keyOf));
+  return [...changed(wanted, present), ...present.filter((policy) => !stays.has(keyOf(policy)))];
+}
+
+/** Only the first change of all that are wanted. */
+export function firstChange(present: readonly Chosen[], wanted: readonly Chosen[]): Chosen[] {
+  const [first] = changesBetween(present, wanted);
+  if (first === undefined) return [...wanted];
+  const isFirst = (policy: Chosen) => keyOf(policy) === keyOf(first);
+  const next = [...wanted.filter(isFirst), ...present.filter((policy) => !isFirst(policy))];
+  return next.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+/** These are in force and confirmed. */
+export function withGood(state: AgentState, next: readonly Chosen[], revision: number): AgentState {
+  const before = new Map(state.good.policies.map((policy) => [keyOf(policy), policy]));
+  const inForce = new Set(next.map(keyOf));
+  const gone = [...before.keys()].filter((key) => !inForce.has(key));
+  const replaced = next.flatMap((policy) => {
+    const digest = before.get(keyOf(policy))?.digest;
+    return digest === undefined || digest === policy.digest ? [] : [{ key: keyOf(policy), digest }];
+  });
+  const isReplaced = (key: string) => replaced.some((one) => one.key === key);
+  return {
+    ...state,
+    good: { policies: [...next], revision },
+    trial: null,
+    hubAway: false,
+    isLost: false,
+    previous: [...state.previous.filter(({ key }) => inForce.has(key) && !isReplaced(key)), ...replaced],
+    withdrawn: [...new Set([...state.withdrawn, ...gone])].filter((key) => !inForce.has(key)).slice(-64),
+  };
+}
+
+/** Several changes at once may each be innocent: they are tried one by one before any is refused. */
+export function withBlame(
+  state: AgentState,
+  culprits: readonly Chosen[],
+  next: readonly Chosen[],
+  { code, detail }: { code: string; detail: string },
+  nowMs: number,
+): AgentState {
+  const over: AgentState = { ...state, trial: null, hubAway: false };
+  if (culprits.length > 1) return { ...over, oneByOne: true };
+  return culprits.reduce((sum, policy) => {
+    const key = keyOf(policy);
+    const version = sum.targets.find((target) => target.key === key)?.body.version;
+    if (version === undefined) return sum;
+    const digest = next.includes(policy) ? policy.digest : TAKEN_AWAY;
+    const refused = { key, digest, version, code, detail: detail.slice(0, 200) };
+    return withRefusal(withRefused(sum, refused), { key, code, detail }, nowMs);
+  }, over);
+}
+
+function keyOf({ kind, name }: Chosen): string {
+  return targetKey(kind, name);
+}

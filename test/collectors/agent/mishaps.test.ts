@@ -1,0 +1,176 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { SpoolError } from '../../../core/ports/spool.ts';
+import { allowing, assignedOf } from './scripted-hub.ts';
+import { SiteWorld } from './site-world.ts';
+
+const A = allowing('198.51.100.0/24');
+const B = allowing('198.51.100.0/24', '203.0.113.0/24');
+let world: SiteWorld;
+
+beforeEach(async () => {
+  world = new SiteWorld();
+  await world.boot();
+  world.hub.connect();
+  await world.interval();
+});
+afterEach(() => world.stop());
+
+describe('a disk that is full', () => {
+  let isFull = false;
+  const memory = {
+    keep: (name: string, text: string | null) => {
+      if (isFull) throw new SpoolError('full', 'no room');
+      if (text === null) world.disk.delete(name);
+      else world.disk.set(name, text);
+    },
+    kept: (name: string) => world.disk.get(name) ?? null,
+  };
+  beforeEach(async () => {
+    isFull = false;
+    world.hub.assign('payments', 1, A);
+    await world.intervals(2);
+    await world.stop();
+    await world.boot({ memory });
+    world.hub.connect();
+    await world.interval();
+  });
+
+  it('while a change waits for its confirmation: one that cuts the hub is taken back, and not tried again', async () => {
+    world.hub.isReachable = () => {
+      isFull = true;
+      return !world.kernel.policies().includes('payments 2 enforce');
+    };
+    world.hub.assign('payments', 2, B);
+    await world.interval();
+    expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 2 });
+    const asked = world.hub.confirmations;
+    isFull = false;
+    await world.intervals(3);
+    await world.stop();
+    await world.boot({ memory });
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 2 });
+    expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+    expect(world.hub.confirmations).toBe(asked);
+  });
+
+  it('keeps a change from being begun, says so, and lets it go on once there is room', async () => {
+    world.hub.assign('payments', 2, B);
+    await world.interval();
+    world.hub.publish('target payments', world.hub.target('payments', assignedOf(1, A)));
+    await world.stop();
+    await world.boot({ memory });
+    world.hub.isUp = true;
+    isFull = true;
+    const status = await world.status('payments');
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
+    expect(status).toMatchObject({ phase: 'applying', reason: expect.stringMatching(/memory-full/) });
+    isFull = false;
+    await world.intervals(30);
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 1 });
+  });
+});
+
+describe('a memory that is lost', () => {
+  const codes = async () => (await world.interval())?.refusals.map(({ code }) => code);
+  const restartWithout = async (spoil: () => void) => {
+    world.hub.assign('payments', 1, A);
+    world.hub.assign('search', 1, B);
+    await world.intervals(2);
+    await world.stop();
+    spoil();
+    world.hub.isUp = false;
+    await world.boot();
+    await world.intervals(3);
+  };
+  const untouched = ['payments 1 enforce', 'search 1 enforce'];
+  const loseSpecs = () => {
+    for (const name of world.disk.keys()) if (name.startsWith('policy/spec/')) world.disk.delete(name);
+  };
+  const spoilState = () => world.disk.set('policy/state', '{"v":1');
+
+  it.each([
+    ['the state', spoilState, 'state-lost'],
+    ['a specification', loseSpecs, 'spec-lost'],
+  ])(
+    '%s: what is in force stays, over restarts, and goes on when the hub is back',
+    async (_what, spoil, code) => {
+      await restartWithout(spoil);
+      const { changes } = world.kernel;
+      expect(world.kernel.policies()).toEqual(untouched);
+      expect(await codes()).toEqual([code]);
+      await world.stop();
+      await world.boot();
+      await world.intervals(3);
+      expect(world.kernel.policies()).toEqual(untouched);
+      expect(world.kernel.changes).toBe(changes);
+      world.hub.isUp = true;
+      world.hub.connect();
+      await world.intervals(2);
+      expect(await world.status('payments')).toMatchObject({ phase: 'applied', live: true });
+      expect(world.kernel.policies()).toEqual(untouched);
+      world.hub.publish('target search', world.hub.target('search', null));
+      await world.intervals(2);
+      expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+    },
+  );
+
+  it('is said of the policy whose specification it was', async () => {
+    await restartWithout(loseSpecs);
+    expect(await world.status('payments')).toMatchObject({ phase: 'pending', generation: 1, live: false });
+  });
+
+  it('of a generation that the hub has no more does not hold up the one after it', async () => {
+    await restartWithout(loseSpecs);
+    world.hub.forget('spec payments 1');
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(untouched);
+    world.hub.assign('payments', 2, B);
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce', 'search 1 enforce']);
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied' });
+  });
+
+  it('is let go all the same when the owner disarms', async () => {
+    await restartWithout(spoilState);
+    await world.disarm();
+    expect(world.kernel.inForce).toBeNull();
+  });
+});
+
+describe('a policy that is only taken away', () => {
+  beforeEach(async () => {
+    world.hub.assign('a', 1, A);
+    world.hub.assign('b', 1, B);
+    await world.intervals(2);
+    world.hub.isReachable = () => world.kernel.policies().includes('b 1 enforce');
+  });
+
+  it('while another isolates: it is put back where it cuts the hub, and tried again with a newer target', async () => {
+    world.hub.publish('target b', world.hub.target('b', null));
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce']);
+    expect(await world.status('b')).toMatchObject({ phase: 'refused', generation: 1, live: true });
+    const { confirmations } = world.hub;
+    await world.intervals(20);
+    expect(world.hub.confirmations).toBe(confirmations);
+    world.hub.isReachable = () => true;
+    world.hub.publish('target b', world.hub.target('b', null));
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(['a 1 enforce']);
+  });
+
+  it('together with an innocent change: only the taking away is refused', async () => {
+    world.hub.isUp = false;
+    world.hub.assign('c', 1, A);
+    world.hub.publish('target b', world.hub.target('b', null));
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(4);
+    expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce', 'c 1 enforce']);
+    expect(await world.status('c')).toMatchObject({ phase: 'applied' });
+    expect(await world.status('b')).toMatchObject({ phase: 'refused' });
+  });
+});
