@@ -1,7 +1,9 @@
+import { rolloutName } from '../core/model/rollout.ts';
 import type { SiteEvidence, StageQuestion, StageVerdict } from '../core/policy/evidence.ts';
 import { SETTLED_AFTER_MS, type Evidence as StoredEvidence } from './evidence/evidence.ts';
 import type { Registry } from './registry.ts';
 import { type RolloutSpec, stageOf } from './rollout/assigned.ts';
+import { withoutGeneration } from './rollout/members.ts';
 import { newRules, stageQuestion } from './rollout/question.ts';
 import type { Publisher } from './signing/publisher.ts';
 
@@ -54,7 +56,7 @@ export class Evaluation {
     const asked = { sites, newRules: this.#newRules(spec), minSoakMs, controlDrop: null, decidedAtMs };
     const plain = stageQuestion(spec, asked);
     if (plain === null || plain.startedAtMs >= decidedAtMs) return null;
-    const question = { ...plain, controlDrop: await this.#controlDrop(plain) };
+    const question = { ...plain, controlDrop: await this.#controlDrop(spec, plain) };
     const found = await evidence.gather(question);
     const verdict = verify(question, found);
     await this.#record(spec, question, verdict, found);
@@ -77,7 +79,7 @@ export class Evaluation {
     const plain = stageQuestion(spec, rest);
     if (plain === null || sinceMs >= decidedAtMs) return null;
     const ranged = { ...plain, startedAtMs: sinceMs };
-    const question = { ...ranged, controlDrop: await this.#controlDrop(ranged) };
+    const question = { ...ranged, controlDrop: await this.#controlDrop(spec, ranged) };
     const found = await evidence.gather(question);
     const verdict = verify(question, found);
     const text = textOf(question, verdict);
@@ -116,13 +118,16 @@ export class Evaluation {
     return newRules(after, before?.spec ?? null);
   }
 
-  /** How far the scores of the other sites fell meanwhile. */
-  async #controlDrop(question: StageQuestion): Promise<number | null> {
+  /** How far the scores of sites fell meanwhile that the generation has not come to. */
+  async #controlDrop(spec: RolloutSpec, question: StageQuestion): Promise<number | null> {
     if (question.maxScoreDrop >= NO_BOUND) return null;
+    const { registry, evidence } = this.#given;
     const own = new Set(question.sites);
-    const sites = [...this.#given.registry.sites.keys()].filter((site) => !own.has(site));
+    // One that is asked about late is told of as it was at an earlier stage; what is on its way says the rollout as it is.
+    const rollout = registry.rollout(rolloutName(spec.policy.kind, spec.policy.name));
+    const sites = withoutGeneration(rollout?.spec ?? spec, registry).filter((site) => !own.has(site));
     if (sites.length === 0) return null;
-    const found = await this.#given.evidence.gather({ ...question, sites: sites.slice(0, CONTROL_SITES) });
+    const found = await evidence.gather({ ...question, sites: sites.slice(0, CONTROL_SITES) });
     const drops = found.flatMap(({ scoreBefore, scoreNow }) =>
       scoreBefore === null || scoreNow === null ? [] : [scoreBefore - scoreNow],
     );

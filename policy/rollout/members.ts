@@ -4,6 +4,7 @@ import { selectorOf } from '../selector-of.ts';
 import type { SiteStates } from '../site-states.ts';
 import { coursesOf, type RolloutSpec, stageOf } from './assigned.ts';
 import { isSupported } from './supported.ts';
+import { targetContent } from './target.ts';
 
 /** The sites that the stage is about: those of its virtual site that no earlier one of the policy has. */
 function stageMembers(spec: RolloutSpec, registered: Registered): string[] {
@@ -23,6 +24,18 @@ function stageMembers(spec: RolloutSpec, registered: Registered): string[] {
     if (selectors.findIndex((selector) => matches(selector, site.labels)) === own)
       members.push(metadata.name);
   return members;
+}
+
+/** The sites to which the rollout has not brought its generation, nor is about to: what happens to them is not its doing. */
+export function withoutGeneration(spec: RolloutSpec, registered: Registered): string[] {
+  const { assignments } = targetContent(spec, registered);
+  const sites: string[] = [];
+  for (const { metadata, spec: site } of registered.allSites()) {
+    const own = assignments.find(({ selector }) => matches(selector, site.labels));
+    const has = [own?.current, own?.next].some((one) => one?.generation === spec.generation);
+    if (!has) sites.push(metadata.name);
+  }
+  return sites;
 }
 
 /** Of these, less the ones that can't enforce it, where the strategy leaves them out. */
