@@ -9,6 +9,7 @@ import type { Table } from '../core/ports/table.ts';
 import type { Authority } from './authority.ts';
 import { Evaluation, type Evidence } from './evaluation.ts';
 import { Latecomers } from './latecomers.ts';
+import { lossWhy, lostPolicies, unreadableOfPolicy } from './losses.ts';
 import type { PolicyFacts } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 import { Rollouts } from './rollouts.ts';
@@ -42,7 +43,7 @@ export class PolicyDesk {
 
   constructor(given: PolicyDeskOptions) {
     this.#given = given;
-    const isHeld = () => this.#ahead() !== null;
+    const isHeld = () => this.#ahead() !== null || this.#loss() !== null;
     this.#publisher = new Publisher({ ...given, isHeld });
     const evaluation = new Evaluation({ ...given, verify: verifyStage, publisher: this.#publisher });
     this.#rollouts = new Rollouts({ ...given, evaluation, publisher: this.#publisher });
@@ -79,6 +80,9 @@ export class PolicyDesk {
           : { version: version ?? { epoch: 1, n: 0 }, generation };
       },
       reported: () => this.#seen.generations(),
+      highestEpoch: () => Math.max(this.#ownEpoch(), this.#seen.highestEpoch()),
+      unknown: () => this.#unknown(),
+      unreadable: () => unreadableOfPolicy(this.#given.registry),
       kindOf: (site) => this.#given.states.all.get(site)?.kind ?? null,
     };
   }
@@ -99,7 +103,8 @@ export class PolicyDesk {
 
   #look(): void {
     const { registry, states, logger } = this.#given;
-    this.#seen.take(registry.sites, states.all);
+    for (const claim of this.#seen.take(registry.sites, states.all, this.#ownEpoch()))
+      logger.error(claim, 'policy.claim_implausible');
     const why = this.#readOnly();
     this.#showHeld(Number(why !== null));
     if (why !== null && !this.#wasHeld) logger.error({ why }, 'policy.read_only');
@@ -110,13 +115,32 @@ export class PolicyDesk {
     return this.#seen.ahead(this.#given.registry, this.#publisher.documents);
   }
 
+  #loss() {
+    return lossWhy(this.#given.registry, this.#publisher.documents);
+  }
+
+  #ownEpoch(): number {
+    const { documents } = this.#publisher;
+    const decided = this.#given.registry.issuer?.spec.epoch ?? 1;
+    const published = [...documents.targets(), ...documents.sites()].map(({ version }) => version.epoch);
+    return published.reduce((a, b) => Math.max(a, b), decided);
+  }
+
+  #unknown(): string[] {
+    const { registry } = this.#given;
+    const { documents } = this.#publisher;
+    return [
+      ...new Set([...lostPolicies(registry, documents), ...this.#seen.unknown(registry, documents)]),
+    ].sort();
+  }
+
   #readOnly(): string | null {
     if (this.#publisher.isKeyLost)
       return 'the key that sites trust is not in the data directory of this hub; restore its policy.key from a backup';
     const ahead = this.#ahead();
-    if (ahead === null) return null;
+    if (ahead === null) return this.#loss();
     const { kind, name, site, version, own } = ahead;
     const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${own.epoch}.${own.n}`;
-    return `site ${site} has seen target ${version.epoch}.${version.n} of ${kind} ${name}, and ${knows}: it looks restored from a backup. Nothing of policy is changed until \`plumbline restore\` says that what this hub has counts; what sites enforce stays in force meanwhile`;
+    return `site ${site} has seen target ${version.epoch}.${version.n} of ${kind} ${name}, and ${knows}: it looks restored from a backup. Nothing of policy is changed until \`plumbline restore\` says that what this hub has counts; what sites enforce stays in force meanwhile. A site that only claims it is to be deleted`;
   }
 }

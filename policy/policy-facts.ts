@@ -9,6 +9,12 @@ export type PolicyFacts = {
   published(kind: IntentKind, name: string): { version: Version; generation: number } | null;
   /** By `<kind>/<name>`, the newest generation that any site says it has. */
   reported(): Record<string, number>;
+  /** The highest epoch that anything was published in, or that a site plausibly says it has seen. */
+  highestEpoch(): number;
+  /** Policies, as `<kind>/<name>`, that are published or at sites, and that this hub does not have. */
+  unknown(): string[];
+  /** Keys of policy's resources that can't be read. */
+  unreadable(): string[];
   /** What a site says it is; null while it has said nothing. */
   kindOf(site: string): SiteKind | null;
 };
@@ -18,5 +24,8 @@ export const NOTHING_PUBLISHED: PolicyFacts = {
   readOnly: () => null,
   published: () => null,
   reported: () => ({}),
+  highestEpoch: () => 1,
+  unknown: () => [],
+  unreadable: () => [],
   kindOf: () => null,
 };

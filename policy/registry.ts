@@ -55,24 +55,28 @@ export class Registry implements Registered {
   readonly rollouts = new Map<string, Rollout>();
   hub: HubStatus | null = null;
   issuer: Issuer | null = null;
+  /** Keys whose value can't be read, until they are written anew. What they stand for is unknown, which is not: gone. */
+  readonly unreadable = new Set<string>();
 
   /** Takes entries as they stand in the table; gives the keys that can't be read. */
   load(entries: Iterable<[string, Uint8Array]>): string[] {
-    const unreadable: string[] = [];
     const results: CommandResult[] = [];
     for (const [key, value] of entries) {
       const resource = parse(value);
-      if (resource === null) unreadable.push(key);
+      if (resource === null) this.unreadable.add(key);
       else if (resource.kind === 'CommandResult') results.push(resource);
       else this.apply({ put: resource });
     }
     // Oldest first, because the oldest are the first to be forgotten.
     results.sort((a, b) => a.metadata.createdAtMs - b.metadata.createdAtMs);
     for (const result of results) this.apply({ put: result });
-    return unreadable;
+    return [...this.unreadable];
   }
 
   apply(change: Change): void {
+    const { kind, name } =
+      'put' in change ? { kind: change.put.kind, name: change.put.metadata.name } : change.remove;
+    this.unreadable.delete(resourceKey(kind, name));
     if ('put' in change) this.#put(change.put);
     else if (change.remove.kind === 'HubStatus') this.hub = null;
     else if (change.remove.kind === 'Issuer') this.issuer = null;

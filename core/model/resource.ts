@@ -106,6 +106,10 @@ export const Issuer = resource(
     keysKept: Type.Integer({ minimum: 1 }),
     /** Per `<kind>/<name>`, what sites were found to have when the hub was restored: later generations are numbered above it. */
     generationsAbove: Type.Record(Type.String(), Type.Integer({ minimum: 0 })),
+    /** Policies, as `<kind>/<name>`, whose deletion is decided and not published yet. No other is ever withdrawn. */
+    withdrawn: Type.Optional(Type.Array(Type.String())),
+    /** Policies that were published or at sites, and were gone here, when the hub was restored: they are left as they are. */
+    disowned: Type.Optional(Type.Array(Type.String(), { maxItems: 4096 })),
   }),
 );
 export type Issuer = Static<typeof Issuer>;

@@ -55,7 +55,7 @@ function carryOut(wanted: Command['do'], asked: Asked, registered: Registered, f
         ? applyAllowlist(wanted.document, asked, registered, facts)
         : applyVirtualSite(wanted.document, asked, registered);
     case 'delete':
-      return remove(wanted, registered);
+      return remove(wanted, asked, registered);
     case 'rollout':
       return moveRollout(wanted, asked, registered);
     case 'keys.rotate':

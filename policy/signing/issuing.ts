@@ -29,6 +29,7 @@ export function issuing(before: Issuer | null, keyring: Keyring, nowMs: number):
   if (signer === undefined) throw new Error('the keyring gave no key');
   const keysKept = before?.spec.keysKept ?? 1;
   const spec: Issuer['spec'] = {
+    ...before?.spec,
     epoch: before?.spec.epoch ?? 1,
     keys: keys.slice(-keysKept).map(({ id, publicKey }) => ({ id, publicKey })),
     keysMade: keys.length,

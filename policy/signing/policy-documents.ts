@@ -52,8 +52,11 @@ export function policyEntries(
   const before = published.target(kind, name);
   const epoch = registered.issuer?.spec.epoch ?? 1;
   if (allowlist === undefined || rollout === undefined) {
-    const target = before === undefined ? null : absentTarget(before, epoch, signer, nowMs);
-    return { specs: [], targets: target ?? [], obsolete: obsoleteSpecs(kind, name, new Set(), published) };
+    // Only what somebody deleted is withdrawn. That it is not there can be a loss, and then sites keep what they have.
+    const isDeleted = before?.body.absent === true || isWithdrawn(kind, name, registered);
+    if (before === undefined || !isDeleted) return { specs: [], targets: [], obsolete: [] };
+    const targets = absentTarget(before, epoch, signer, nowMs);
+    return { specs: [], targets, obsolete: obsoleteSpecs(kind, name, new Set(), published) };
   }
   const content = targetContent(rollout.spec, registered);
   const bases = rollout.spec.base.map(({ generation }) => generation);
@@ -65,6 +68,10 @@ export function policyEntries(
       rollout.spec.version.n === 0 ? [] : targetEntry(content, rollout.spec.version, before, signer, nowMs),
     obsolete: obsoleteSpecs(kind, name, needed, published),
   };
+}
+
+export function isWithdrawn(kind: IntentKind, name: string, { issuer }: Registered): boolean {
+  return issuer?.spec.withdrawn?.includes(`${kind}/${name}`) === true;
 }
 
 function specEntries(

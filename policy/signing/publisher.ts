@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { type Issuer, resourceKey } from '../../core/model/resource.ts';
 import { type Rollout, rolloutName } from '../../core/model/rollout.ts';
 import type { IntentKind, SpecBody, Version } from '../../core/model/signed.ts';
 import type { Keyring, SigningKey } from '../../core/policy/sign.ts';
@@ -8,7 +9,7 @@ import type { TableEntry, TableView } from '../../core/ports/table.ts';
 import type { Authority } from '../authority.ts';
 import { stamp } from '../commands/outcome.ts';
 import type { Change, Registry } from '../registry.ts';
-import { issuing, keysEntries } from './issuing.ts';
+import { type Issuing, issuing, keysEntries } from './issuing.ts';
 import { policyEntries, versionDue } from './policy-documents.ts';
 import { PublishedDocuments } from './published.ts';
 import { siteEntry } from './site-documents.ts';
@@ -17,6 +18,7 @@ import { siteEntry } from './site-documents.ts';
 const SITES_A_WRITE = 200;
 /** How often targets are looked at for those whose time runs out. */
 const LOOK_AGAIN_MS = 3_600_000;
+const ISSUER_KEY = resourceKey('Issuer', 'hub');
 
 type PublisherOptions = {
   authority: Authority;
@@ -97,8 +99,13 @@ export class Publisher {
   }
 
   async #settle(): Promise<void> {
-    if (this.#given.isHeld()) return;
-    const nowMs = this.#given.clock.nowMs();
+    const { isHeld, registry, clock } = this.#given;
+    const nowMs = clock.nowMs();
+    if (isHeld()) {
+      // `restore` raises its epoch, so that there has to be one; nothing is published by it yet.
+      if (registry.issuer === null && !registry.unreadable.has(ISSUER_KEY)) await this.#becomeIssuer(nowMs);
+      return;
+    }
     if (nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS) this.#noteAll();
     if (this.#isIssuerDue || nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS) {
       if (!(await this.#issue(nowMs))) return;
@@ -117,8 +124,9 @@ export class Publisher {
 
   /** The issuer as the data directory has it, and the keyring for the sites. */
   async #issue(nowMs: number): Promise<boolean> {
-    const { authority, registry, keyring, logger } = this.#given;
-    const issued = issuing(registry.issuer, keyring, nowMs);
+    const { registry, logger } = this.#given;
+    const issued = await this.#becomeIssuer(nowMs);
+    if (issued === null) return false;
     const wasLost = this.#isLost;
     this.#isLost = !issued.ok;
     if (!issued.ok) {
@@ -129,7 +137,6 @@ export class Publisher {
       return false;
     }
     const { issuer, signer, keys } = issued;
-    if (issuer !== registry.issuer && (await authority.write([{ put: issuer }])) !== 'written') return false;
     if (!(await this.#write('targets', keysEntries(issuer, keys, this.documents)))) return false;
     const isNew = this.#signer?.id !== signer.id;
     this.#signer = signer;
@@ -138,6 +145,18 @@ export class Publisher {
     if (isNew || registry.issuer?.spec.epoch !== this.#epoch) this.#noteAll();
     this.#epoch = registry.issuer?.spec.epoch ?? 1;
     return true;
+  }
+
+  /** Null when control has lost its tables. */
+  async #becomeIssuer(nowMs: number): Promise<Issuing | null> {
+    const { authority, registry, keyring } = this.#given;
+    const made: { issued: Issuing } = { issued: { ok: false } };
+    const written = await authority.decide(() => {
+      made.issued = issuing(registry.issuer, keyring, nowMs);
+      if (!made.issued.ok || made.issued.issuer === registry.issuer) return [];
+      return [{ put: made.issued.issuer }];
+    });
+    return written === 'written' ? made.issued : null;
   }
 
   async #publishPolicy(kind: IntentKind, name: string, signer: SigningKey, nowMs: number): Promise<boolean> {
@@ -150,7 +169,10 @@ export class Publisher {
       const redated = rollout === undefined || version === null ? null : redate(rollout, version, nowMs);
       const policy = { allowlist: registry.allowlist(name), rollout: redated ?? rollout };
       made.due = policyEntries(kind, name, policy, registry, this.documents, signer, nowMs);
-      return redated === null ? [] : [{ put: redated }];
+      const changes: Change[] = redated === null ? [] : [{ put: redated }];
+      const isSaid = this.documents.target(kind, name)?.body.absent !== false;
+      const isOver = policy.allowlist !== undefined || (isSaid && made.due.targets.length === 0);
+      return isOver ? [...changes, ...forgetWithdrawal(kind, name, registry.issuer, nowMs)] : changes;
     });
     if (written !== 'written' || made.due === null) return false;
     return (
@@ -166,8 +188,10 @@ export class Publisher {
       const names = [...this.#sites].slice(0, SITES_A_WRITE);
       for (const name of names) this.#sites.delete(name);
       const epoch = registry.issuer?.spec.epoch ?? 1;
-      const entries = names.flatMap(
-        (name) => siteEntry(name, registry.site(name), this.documents.site(name), epoch, signer) ?? [],
+      const entries = names.flatMap((name) =>
+        registry.unreadable.has(resourceKey('Site', name))
+          ? []
+          : (siteEntry(name, registry.site(name), this.documents.site(name), epoch, signer) ?? []),
       );
       if (!(await this.#write('targets', entries))) {
         for (const name of names) this.#sites.add(name);
@@ -188,6 +212,16 @@ export class Publisher {
   spec(kind: IntentKind, name: string, generation: number): SpecBody | null {
     return this.documents.spec(kind, name, generation)?.body ?? null;
   }
+}
+
+/** A deletion that was published, or taken back, is not remembered: what is lost later was not deleted. */
+function forgetWithdrawal(kind: IntentKind, name: string, issuer: Issuer | null, nowMs: number): Change[] {
+  const policy = `${kind}/${name}`;
+  if (issuer?.spec.withdrawn?.includes(policy) !== true) return [];
+  const withdrawn = issuer.spec.withdrawn.filter((one) => one !== policy);
+  const by = { id: issuer.metadata.name, by: 'control', nowMs };
+  const metadata = stamp(issuer.metadata.name, by, issuer.metadata);
+  return [{ put: { ...issuer, metadata, spec: { ...issuer.spec, withdrawn } } }];
 }
 
 /** A target that changed for another reason than a step of its rollout, as a virtual site's selector, has a version for that. */

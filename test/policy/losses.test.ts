@@ -1,0 +1,153 @@
+/** Tables that lost something: what sites have is never taken from them for that, and `restore` ends being read-only. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from './control-parts.ts';
+import { allowlist, move, openPolicyParts } from './policy-parts.ts';
+
+type Hub = Awaited<ReturnType<typeof openPolicyParts>>;
+type Entries = { key: string; value: Uint8Array | null }[];
+
+const restore = { verb: 'hub.restore' } as const;
+
+describe('a hub whose table of resources lost something', () => {
+  let hub: Hub;
+  let control: Awaited<ReturnType<Hub['control']>>;
+  beforeEach(async () => {
+    hub = await openPolicyParts();
+    control = await hub.control();
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+  });
+  afterEach(() => hub.close());
+
+  async function change(entries: () => Entries): Promise<void> {
+    await control.stop();
+    const owner = await hub.table.claim('control');
+    await owner.write('resources', entries());
+    await owner.release();
+    control = await hub.control();
+    // Whatever it would have published at its start and first ticks is out when a command was carried out.
+    await hub.ask(allowlist('other', ['other.example']));
+  }
+
+  const row = (key: string, text: string) => () => [{ key, value: Buffer.from(text) }];
+
+  async function expectHeld(why: string): Promise<void> {
+    expect(hub.target('payments')).toMatchObject({ absent: false, assignments: [{}, {}] });
+    expect(hub.target('payments')?.assignments[0]?.next).not.toBeNull();
+    const refused = await hub.ask(move('pause'));
+    expect(refused).toMatchObject({ code: 'hub-behind', detail: expect.stringContaining(why) });
+  }
+
+  it.each(['Rollout/allowlist-payments', 'Allowlist/payments'])('%s unreadable', async (key) => {
+    await change(row(key, '{"kind":"Newer"}'));
+    await expectHeld(key);
+    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    expect(await hub.ask(allowlist('ledger', ['ledger.example']))).toMatchObject({ ok: true });
+    await hub.reach('awaiting-promotion', 0, 'ledger');
+    expect(hub.target('payments')).toMatchObject({ absent: false, version: { epoch: 1 } });
+    expect(await hub.ask(allowlist('payments', ['new.example']))).toMatchObject({ ok: true });
+    await until('the policy again', () => hub.target('payments')?.version.epoch === 2);
+  });
+
+  it('VirtualSite/test unreadable', async () => {
+    await change(row('VirtualSite/test', 'x'));
+    await expectHeld('VirtualSite/test');
+  });
+
+  it('VirtualSite/test gone', async () => {
+    await change(() => [{ key: 'VirtualSite/test', value: null }]);
+    await expectHeld('virtual site test');
+  });
+
+  it('everything gone', async () => {
+    const resources = await hub.table.view('resources');
+    const keys = [...resources.entries()].map(([key]) => key);
+    await resources.close();
+    await change(() => keys.map((key) => ({ key, value: null })));
+    await expectHeld('Allowlist/payments');
+    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    await hub.settle();
+    expect(await hub.ask(allowlist('payments', ['new.example']))).toMatchObject({ ok: true });
+    await until('the policy again', () => hub.target('payments')?.version.epoch === 2);
+  });
+
+  it('an older one than what was published', async () => {
+    const before = JSON.stringify(hub.rollout());
+    await hub.ask(move('promote'));
+    await hub.reach('completed', 1);
+    const { version } = hub.target('payments') ?? {};
+    await change(row('Rollout/allowlist-payments', before));
+    expect(hub.target('payments')?.version).toEqual(version);
+    expect(await hub.ask(move('promote'))).toMatchObject({ code: 'hub-behind' });
+    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    expect(await hub.ask(move('promote'))).toMatchObject({ ok: true });
+  });
+
+  it('a deleted policy is withdrawn, also by the next owner', async () => {
+    expect(await hub.ask({ verb: 'delete', kind: 'Allowlist', name: 'payments' })).toMatchObject({
+      ok: true,
+    });
+    await until('its absence', () => hub.target('payments')?.absent === true);
+    await control.stop();
+    control = await hub.control();
+    expect(await hub.ask(allowlist('payments', ['new.example']))).toMatchObject({ ok: true });
+    await until('the policy again', () => hub.target('payments')?.absent === false);
+    await until('no withdrawal', () => hub.resource('Issuer', 'hub').spec.withdrawn?.length === 0);
+  });
+});
+
+describe('sites that say they have seen what the hub does not know', () => {
+  let hub: Hub;
+  beforeEach(async () => {
+    hub = await openPolicyParts();
+    await hub.control();
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+  });
+  afterEach(() => hub.close());
+
+  async function claim(part: { name?: string; seen: { epoch: number; n: number } }): Promise<void> {
+    const [state] = hub.fleet.states();
+    const [policy] = state?.policies ?? [];
+    if (state === undefined || policy === undefined) throw new Error('no site has the policy');
+    await hub.say({ ...state, policies: [policy, { ...policy, ...part }] });
+  }
+
+  const held = async () => {
+    const result = await hub.ask(move('pause'));
+    if (result.ok) await hub.ask(move('resume'));
+    return result.code === 'hub-behind';
+  };
+
+  it.each([
+    ['of a policy that it never had', { name: 'lost', seen: { epoch: 1, n: 5 } }],
+    ['in an epoch far above its own', { seen: { epoch: 900, n: 1 } }],
+  ])('%s: one restore ends it', async (_, part) => {
+    await claim(part);
+    await until('being read-only', held);
+    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    expect(await held()).toBe(false);
+  });
+
+  it('in an epoch that no restore gets to: nobody believes it', async () => {
+    const lines: object[] = [];
+    await hub.close();
+    hub = await openPolicyParts();
+    const logger = {
+      debug() {},
+      info() {},
+      warn() {},
+      error: (fields: object, event: string) => lines.push({ event, ...fields }),
+    };
+    await hub.control({ logger });
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+    await claim({ seen: { epoch: 4e9, n: 1 } });
+    await until('its name', () => lines.length > 0);
+    expect(lines).toEqual([expect.objectContaining({ event: 'policy.claim_implausible', epoch: 4e9 })]);
+    expect(await held()).toBe(false);
+  });
+});
