@@ -22,8 +22,8 @@ export async function readSources(
     for (const file of files) {
       const text = file === '-' ? await readAll(terminal.input) : readFileSync(file, 'utf8');
       const read = readDocuments(file === '-' ? 'standard input' : file, text);
-      documents.push(...read.documents);
-      faults.push(...read.faults);
+      for (const document of read.documents) documents.push(document);
+      for (const fault of read.faults) faults.push(fault);
     }
   }
   faults.push(...repeated(documents));

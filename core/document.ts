@@ -30,6 +30,7 @@ export type PlumblineDocument = VirtualSiteDocument | AllowlistDocument;
 /** The largest file of documents, in characters, and the most documents in one. */
 const MAX_SOURCE_CHARACTERS = 1024 * 1024;
 const MAX_DOCUMENTS = 1000;
+const MAX_YAML_ERRORS = 4;
 
 export type CheckedDocument = { ok: true; document: PlumblineDocument } | { ok: false; faults: Fault[] };
 
@@ -146,7 +147,8 @@ export function readDocuments(
   };
   for (const yaml of parsed) {
     if (yaml.errors.length > 0) {
-      for (const error of yaml.errors)
+      // One mistake makes an error of every word after it: the first few are what helps.
+      for (const error of yaml.errors.slice(0, MAX_YAML_ERRORS))
         faults.push({
           ...place(error.pos[0]),
           field: '',

@@ -35,14 +35,17 @@ type Standing = { phase: RolloutPhase; stage: number; stages: readonly { phase: 
 
 /** What a person can have done with a rollout as it stands; control decides it anew. */
 export function possibleActions({ phase, stage, stages }: Standing): RolloutAction[] {
-  const hasFailed = stages[stage]?.phase === 'failed';
+  const at = stages[stage]?.phase;
+  const hasFailed = at === 'failed';
+  const isTried = at === 'rolling' || at === 'soaking';
   switch (phase) {
     case 'progressing':
-      return hasFailed ? ['rollback', 'retry'] : ['pause', 'rollback'];
+      return hasFailed ? ['rollback', 'retry'] : ['pause', 'retry', 'rollback'];
     case 'awaiting-promotion':
       return ['promote', 'pause', 'rollback'];
     case 'paused':
-      return hasFailed ? ['retry', 'rollback'] : ['resume', 'rollback'];
+      if (hasFailed) return ['retry', 'rollback'];
+      return isTried ? ['resume', 'retry', 'rollback'] : ['resume', 'rollback'];
     case 'rolled-back':
       return ['retry'];
     case 'completed':

@@ -9,7 +9,7 @@ const MEANINGS: Readonly<Record<RolloutAction, { what: string; done: string }>> 
   pause: { what: 'begin nothing more; what was applied stays', done: 'paused' },
   resume: { what: 'go on with a rollout that is paused', done: 'resumed' },
   rollback: { what: 'return the stage on its way to what it was promoted to before', done: 'rolled back' },
-  retry: { what: 'try content again that has failed or was rolled back', done: 'tried again' },
+  retry: { what: 'begin the stage and its evidence anew, also after it failed', done: 'tried again' },
 };
 
 export function addRolloutMoveCommands(rollout: Command, context: CommandContext): void {

@@ -98,13 +98,20 @@ export function rollBack(
   };
 }
 
+/** The stage and its evidence begin anew. Sites that have it already keep it. */
 function retry(spec: RolloutSpec, nowMs: number): Acted {
   const { status } = stageOf(spec);
-  const hasFailed = status.phase === 'failed' && isOnItsWay(spec);
-  if (spec.phase !== 'rolled-back' && !hasFailed)
-    return refuse(spec, 'retry', 'only what failed or was rolled back is tried again');
+  const isThere = isOnItsWay(spec) && status.phase !== 'passed';
+  if (spec.phase !== 'rolled-back' && !isThere)
+    return refuse(
+      spec,
+      'retry',
+      'only a stage that failed, was rolled back or has no verdict yet is tried again',
+    );
   const failedDigests = spec.failedDigests.filter((digest) => digest !== spec.digest);
-  const started = startStage({ ...spec, failedDigests }, nowMs);
+  const begun = startStage({ ...spec, failedDigests }, nowMs);
+  const threshold = Math.max(begun.spec.threshold, spec.threshold);
+  const started = { ...begun, spec: { ...begun.spec, threshold } };
   const message = `${nameOf(spec)} is tried again at ${status.virtualSite}`;
   const told: Told = { kind: 'rollout.retried', virtualSite: status.virtualSite, message };
   return { ok: true, spec: started.spec, told: [told, ...started.told] };

@@ -42,7 +42,7 @@ describe('rollout status', () => {
     expect(out).toMatch(/^ {2}test-a +● pass +applied \(3\) +41 +0 +0\.8 s +1\.6 s +2\.4 s +61 s$/m);
     expect(out).toMatch(/^ {2}test-c +▲ inconclusive +applied \(3\) .* no traffic$/m);
     expect(out).toContain(
-      'next: plumbline rollout pause allowlist/payments  |  plumbline rollout rollback allowlist/payments',
+      'next: plumbline rollout pause allowlist/payments  |  plumbline rollout retry allowlist/payments  |  plumbline rollout rollback allowlist/payments',
     );
   });
 

@@ -193,3 +193,10 @@ test('what the explanation lets pass, the schema lets pass: a value is a documen
     { numRuns: 500 },
   );
 });
+
+test('says the first few of what one mistake in the YAML makes of everything after it', () => {
+  const rules = Array.from({ length: 20_000 }, (_, i) => `{name: r${i}},`).join('\n');
+  const { faults } = readDocuments('broken.yaml', `a: [\n${rules}\n]\n`);
+  expect(faults.length).toBeGreaterThan(0);
+  expect(faults.length).toBeLessThan(10);
+});

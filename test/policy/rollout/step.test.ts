@@ -203,3 +203,18 @@ describe('maxConcurrency', () => {
 function hash(site: string, spec: RolloutSpec): number {
   return hashOf(site, seedOf(spec));
 }
+
+describe('a retry', () => {
+  it('begins a stage that is stuck and its evidence anew, and takes nothing away from sites meanwhile', () => {
+    const stuck = follow(started(), [seen(null)]);
+    const later = NOON + 5 * MINUTE_MS;
+    const again = act(stuck.spec, 'retry', 'ada', later);
+    if (!again.ok) throw new Error(again.detail);
+    const [before] = stuck.spec.stages;
+    const [stage] = again.spec.stages;
+    expect(before?.phase).toBe('soaking');
+    expect(stage).toMatchObject({ phase: 'rolling', startedAtMs: later });
+    expect(stage?.version?.n).toBeGreaterThan(before?.version?.n ?? 0);
+    expect(courses(again.spec)).toEqual(courses(stuck.spec));
+  });
+});
