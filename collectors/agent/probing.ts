@@ -61,8 +61,8 @@ export class Probing {
 
   async #runOne(policy: Chosen, workload: Workload, request: ProbeRequest): Promise<ProbeResult> {
     const target = this.#targetOf(request);
-    const isDeny = request.expect === 'deny';
-    const before = isDeny ? await this.#probeDenies(policy) : 0;
+    // In audit an allow probe connects whatever the policy says of it: only the counter tells.
+    const before = await this.#probeDenies(policy);
     const meeting: ProbeMeeting =
       target === null
         ? {
@@ -71,7 +71,7 @@ export class Probing {
             detail: `no address is known for ${request.to}`.slice(0, 200),
           }
         : await this.#options.prober.probe(workload, target);
-    const after = isDeny ? await this.#probeDenies(policy) : 0;
+    const after = await this.#probeDenies(policy);
     return {
       name: request.name,
       workload: workload.name,

@@ -56,7 +56,7 @@ export const ProbeResult = Type.Object({
   outcome: Type.Enum(['connected', 'refused', 'no-answer', 'unable']),
   /** Whether the same target answered somebody whom no policy holds back. */
   control: Type.Enum(['connected', 'no-answer', 'unable']),
-  /** Whether this generation's deny counter moved while a deny probe ran; false for allow probes. */
+  /** Whether this generation's deny counter of probes moved while the probe ran. */
   denyMoved: Type.Boolean(),
   atMs: Type.Integer({ minimum: 0 }),
   detail: Type.Optional(Text),

@@ -255,6 +255,21 @@ describe('probes', () => {
     expect(world.probed.length).toBe(4);
   });
 
+  it('that are to be allowed say in audit whether they would be denied', async () => {
+    let probeDenies = 0;
+    world.meeting = () => {
+      probeDenies += 1;
+      world.kernel.counters.set('payments 1', { hits: new Map(), denies: 0, probeDenies });
+      return { outcome: 'connected', control: 'connected' };
+    };
+    const probes = [{ name: 'api', to: 'https://192.0.2.77', expect: 'allow' as const }];
+    world.hub.assign('payments', 1, A, { mode: 'audit', probes });
+    await world.intervals(2);
+    expect((await world.status('payments'))?.probes).toMatchObject([
+      { name: 'api', outcome: 'connected', denyMoved: true },
+    ]);
+  });
+
   it('may change without anything being applied', async () => {
     world.hub.assign('payments', 1, A);
     await world.intervals(2);
