@@ -12,8 +12,9 @@ export type HeldNames = ReadonlyMap<string, ReadonlyMap<string, number>>;
 const FADING_MS = 5000;
 
 /**
- * What the sets of `model` are to hold: what they did, and `wanted` of what they did not. With a listing, what an earlier
- * process of this site left in the table is taken over.
+ * What the sets of `model` are to hold: what they did, and `wanted` of what they did not. With a listing, those of `wanted`
+ * that an earlier process of this site left in the table keep the time that they have there. Of what else lies in it nobody
+ * knows who put it there: it goes.
  */
 export function heldFor(
   model: Model,
@@ -28,11 +29,13 @@ export function heldFor(
     const { host, family } = meaning;
     const addresses = held.get(host) ?? alive(before.get(host), nowMs);
     held.set(host, addresses);
+    const given = (wanted.get(host) ?? []).flatMap((text) => canonicalAddress(text) ?? []);
+    const known = new Set(given.map(({ address }) => address));
     for (const { key, expiresS } of left?.sets.get(name)?.elements ?? []) {
       const address = canonicalAddress(String(key[0]))?.address;
-      if (address !== undefined) addresses.set(address, nowMs + (expiresS ?? NAME_KEEP_S) * 1000);
+      if (address !== undefined && known.has(address))
+        addresses.set(address, nowMs + (expiresS ?? NAME_KEEP_S) * 1000);
     }
-    const given = (wanted.get(host) ?? []).flatMap((text) => canonicalAddress(text) ?? []);
     for (const { address } of given.filter((one) => one.family === family))
       if (!addresses.has(address) && room(addresses, family))
         addresses.set(address, nowMs + NAME_KEEP_S * 1000);

@@ -29,13 +29,14 @@ test('known addresses keep their time, new ones get a day, those that ran out an
   });
 });
 
-test('what an earlier process left in the table is taken over with the time that it has', () => {
-  const elem = [{ elem: { val: '192.0.2.7', timeout: 60, expires: 30 } }, '192.0.2.8'];
+test('of what is in the table already, what was looked up keeps the time that it has there, and nothing else stays', () => {
+  const elem = [{ elem: { val: '192.0.2.7', timeout: 60, expires: 30 } }, '192.0.2.8', '203.0.113.66'];
   const set = { family: 'inet', table: 'plumbline', name: nameSet('b.example', 4), type: 'ipv4_addr', elem };
   const left = readListing(
     JSON.stringify({ nftables: [{ table: { family: 'inet', name: 'plumbline' } }, { set }] }),
   );
-  expect(plain(heldFor(model, new Map(), new Map(), left, 0))['b.example']).toEqual({
+  const lookedUp = new Map([['b.example', ['192.0.2.7', '192.0.2.8']]]);
+  expect(plain(heldFor(model, new Map(), lookedUp, left, 0))['b.example']).toEqual({
     '192.0.2.7': 30_000,
     '192.0.2.8': NAME_KEEP_S * 1000,
   });

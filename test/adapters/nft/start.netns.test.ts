@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createNftEnforcer } from '../../../adapters/nft/enforcer.ts';
+import { nameSet } from '../../../core/dataplane/nftables/identifiers.ts';
 import { systemClock } from '../../../core/ports/clock.ts';
 import { silentLogger } from '../../contract/silent-logger.ts';
 import { counts, FAR, FAR_TOO, policy, World, wanted } from './world.ts';
@@ -40,16 +41,18 @@ test('the boot file alone puts everything in force that was applied and learned'
   expect(readdirSync(world.dir)).toEqual(['enforced.nft.json']);
 });
 
-test('a collector that starts again takes over what is in force: counters and addresses go on', async () => {
+test('a collector that starts again takes over what is in force: counters and addresses go on, but none that it never learned', async () => {
   await world.enforcer.apply(wanted([shop], { names }));
   await world.enforcer.learn('shop.example', [FAR_TOO], 3600);
   await world.connect(world.checkout, FAR_TOO, 443);
+  world.nft(`add element inet plumbline ${nameSet('shop.example', 4)} { 203.0.113.66 }`);
   world.enforcer = world.create();
   await world.enforcer.start();
   expect((await world.enforcer.observe()).differences).toEqual([
     'the table is there, though nothing was applied',
   ]);
-  await world.enforcer.apply(wanted([shop], { names: new Map() }));
+  await world.enforcer.apply(wanted([shop], { names: new Map([['shop.example', [FAR, FAR_TOO]]]) }));
+  expect(world.nft('list ruleset')).not.toContain('203.0.113.66');
   expect(await world.connect(world.checkout, FAR_TOO, 443)).toBe('connected');
   const observed = await world.enforcer.observe();
   expect(counts(observed)).toEqual({ payments: { shop: 2, denied: 0 } });
