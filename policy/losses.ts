@@ -2,6 +2,7 @@ import { type Rollout, rolloutName } from '../core/model/rollout.ts';
 import { compareVersions, type TargetBody } from '../core/model/signed.ts';
 import type { Registry } from './registry.ts';
 import { coursesOf } from './rollout/assigned.ts';
+import { isWithdrawn } from './signing/policy-documents.ts';
 import type { PublishedDocuments } from './signing/published.ts';
 
 const OF_POLICY = /^(Allowlist|Rollout|VirtualSite|Issuer)\//;
@@ -21,7 +22,7 @@ export function lostPolicies(registry: Registry, documents: PublishedDocuments):
 function isLost({ kind, name, absent }: TargetBody, registry: Registry): boolean {
   const isThere =
     registry.allowlist(name) !== undefined && registry.rollout(rolloutName(kind, name)) !== undefined;
-  return !absent && !isThere && registry.issuer?.spec.withdrawn?.includes(`${kind}/${name}`) !== true;
+  return !absent && !isThere && !isWithdrawn(kind, name, registry);
 }
 
 /**

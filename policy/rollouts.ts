@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { freshness, type Hearing } from '../core/freshness.ts';
+import type { FleetEvent } from '../core/model/event.ts';
 import type { Rollout } from '../core/model/rollout.ts';
 import type { StageVerdict } from '../core/policy/evidence.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -57,6 +58,9 @@ export class Rollouts {
     { stageKey: string; atMs: number; showed: number; rushUntilMs: number }
   >();
 
+  /** Events of decisions that are durable, and that are not in the store yet. */
+  #untold: FleetEvent[] = [];
+
   constructor(given: RolloutsOptions) {
     this.#given = given;
     this.#failed = given.metrics.counter(
@@ -73,32 +77,47 @@ export class Rollouts {
 
   /** Tells again what may have been cut off. */
   async begin(): Promise<void> {
-    const { registry, store } = this.#given;
-    const events = [...registry.rollouts.values()].flatMap(({ spec }) => spec.events);
-    if (events.length > 0) await store.insert('event', events.map(eventRow));
+    this.#untold = [...this.#given.registry.rollouts.values()].flatMap(({ spec }) => spec.events);
+    await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    if (this.#untold.length === 0) return;
+    await this.#given.store.insert('event', this.#untold.map(eventRow));
+    this.#untold = [];
   }
 
   async tick(nowMs: number): Promise<void> {
-    const { registry, hearing, logger } = this.#given;
+    const { registry, hearing } = this.#given;
     for (const name of this.#looked.keys()) if (!registry.rollouts.has(name)) this.#looked.delete(name);
     // What sites say now is not known while reports still wait to be read.
     if (!hearing().caughtUp) return;
+    // First what was decided: nothing else is as long as that can't be told, so that no owner after this one misses it.
+    if (!(await this.#attempt('', () => this.#tell()))) return;
     for (const { metadata, spec } of [...registry.rollouts.values()]) {
       if (!isOnItsWay(spec) || stageOf(spec).status.phase === 'failed') continue;
-      try {
-        await this.#move(metadata.name, spec, nowMs);
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-        this.#failed({ part: 'rollout' });
-        logger.warn({ rollout: metadata.name, code: error.code, message: error.message }, 'rollout.waits');
-      }
+      await this.#attempt(metadata.name, () => this.#move(metadata.name, spec, nowMs));
+    }
+  }
+
+  /** False when the store is away, and it is due again. */
+  async #attempt(rollout: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.#failed({ part: 'rollout' });
+      const { code, message } = error;
+      this.#given.logger.warn({ rollout, code, message }, 'rollout.waits');
+      return false;
     }
   }
 
   async #move(name: string, spec: RolloutSpec, nowMs: number): Promise<void> {
-    const { registry, authority, publisher, store } = this.#given;
+    const { registry, authority, publisher } = this.#given;
     const seen = await this.#look(name, spec, nowMs);
-    const done: { after: Rollout | null; told: number } = { after: null, told: 0 };
+    const done: { after: Rollout | null; told: FleetEvent[] } = { after: null, told: [] };
     const written = await authority.decide(() => {
       const before = registry.rollout(name);
       // Somebody moved it meanwhile: what was seen was of another stage.
@@ -109,13 +128,14 @@ export class Rollouts {
       if (!isWorthWriting(before.spec, after, nowMs)) return [];
       const metadata = stamp(name, { id: name, by: 'control', nowMs }, before.metadata);
       done.after = { ...before, metadata, spec: after };
-      done.told = events.length;
+      done.told = events;
       return [{ put: done.after }];
     });
     if (written !== 'written' || done.after === null) return;
+    this.#untold.push(...done.told);
     publisher.note([{ put: done.after }]);
     await publisher.settle();
-    if (done.told > 0) await store.insert('event', done.after.spec.events.map(eventRow));
+    await this.#tell();
   }
 
   async #look(name: string, spec: RolloutSpec, nowMs: number): Promise<Seen> {

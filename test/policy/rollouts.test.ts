@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { StoreError } from '../../core/ports/store.ts';
 import { command, newSite, until } from './control-parts.ts';
 import { allowlist, move, openPolicyParts, QUICK, SITES } from './policy-parts.ts';
 
@@ -290,5 +291,41 @@ describe('a hub that is restored from a backup', () => {
     expect(await hub.ask({ verb: 'keys.rotate', revoke: true })).toMatchObject({ ok: true });
     expect((await keyring(second.version.n + 1)).keys).toHaveLength(1);
     await expect.poll(() => hub.events('keys.rotated'), SOON).toHaveLength(2);
+  });
+});
+
+describe('a rollout while the store takes no events', () => {
+  it('is decided on once, and told as soon as the store takes them', async () => {
+    const hub = await openPolicyParts();
+    const { store } = hub.given();
+    let isAway = true;
+    let refused = 0;
+    try {
+      await hub.control({
+        store: {
+          start: () => store.start(),
+          stop: () => store.stop(),
+          query: (sql, parameters, lane) => store.query(sql, parameters, lane),
+          derive: (sql, parameters) => store.derive(sql, parameters),
+          async insert(table, rows) {
+            const isOfStage = JSON.stringify(rows).includes('rollout.stage-passed');
+            if (isAway && table === 'event' && isOfStage) {
+              refused++;
+              throw new StoreError('unavailable', 'away');
+            }
+            await store.insert(table, rows);
+          },
+        },
+      });
+      await hub.settle();
+      await hub.ask(allowlist('payments', ['api.example']));
+      await hub.reach('awaiting-promotion');
+      await until('a second try', () => refused >= 2);
+      expect(await hub.events('rollout.stage-passed')).toEqual([]);
+      isAway = false;
+      await expect.poll(() => hub.events('rollout.stage-passed'), SOON).toHaveLength(1);
+    } finally {
+      await hub.close();
+    }
   });
 });
