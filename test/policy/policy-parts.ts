@@ -79,6 +79,53 @@ function keysIn(targets: TableView) {
   return Compile(SignedBody).Check(body) && body.type === 'keys' ? body.keys : [];
 }
 
+/** What the store knows of a site: `own` is its standing, `sinceOf` says since when it has a generation. */
+function evidenceOf(
+  question: StageQuestion,
+  site: string,
+  own: NonNullable<SiteState['policies']>[number] | undefined,
+  sinceOf: (key: string) => number | undefined,
+): SiteEvidence {
+  const newestReceivedAtMs = question.decidedAtMs - 1000;
+  const basis = { site, newestReceivedAtMs, newestMadeAtMs: newestReceivedAtMs };
+  if (own === undefined) return evidence({ ...basis, newest: null, appliedSinceMs: null });
+  const { generation, mode, unexpectedDenies } = own;
+  const rules = question.newRules.map((rule) => ({ rule, hits: 5, probeHits: 0 }));
+  return evidence({
+    ...basis,
+    newest: newest({
+      ...own,
+      rules: [...rules, { rule: 'any', hits: 5, probeHits: 0 }],
+      unexpectedDenies,
+      probes: [],
+    }),
+    appliedSinceMs: sinceOf(`${site} ${question.name} ${generation} ${mode}`) ?? null,
+  });
+}
+
+/** What was recorded: verdicts that settle something, by the stage that they were recorded under. */
+function recordings() {
+  const recorded: Record<string, Map<string, Settled>> = {};
+  return {
+    recorded,
+    record: async (
+      question: StageQuestion,
+      verdict: StageVerdict,
+      _: unknown,
+      decidedAtMs: number,
+      lateOf = question.startedAtMs,
+    ) => {
+      const key = stageKey({ ...question, startedAtMs: lateOf });
+      recorded[key] ??= new Map();
+      for (const { site, verdict: one, reasons } of verdict.sites)
+        if (one !== 'inconclusive')
+          recorded[key].set(site, { verdict: one, decidedAtMs, reasons: reasons.map(({ text }) => text) });
+    },
+    settled: async (_: string, key: string, fromMs: number) =>
+      new Map([...(recorded[key] ?? [])].filter(([, { decidedAtMs }]) => decidedAtMs >= fromMs)),
+  };
+}
+
 /** Sites that have applied what their target says as soon as they are asked, and what the store then knows of them. */
 function fleetOf(
   sites: Record<string, Record<string, string>>,
@@ -112,23 +159,9 @@ function fleetOf(
     });
   const gathered = (question: StageQuestion, site: string): SiteEvidence => {
     const own = standing(site, sites[site] ?? {}).find(({ name }) => name === question.name);
-    const newestReceivedAtMs = question.decidedAtMs - 1000;
-    const basis = { site, newestReceivedAtMs, newestMadeAtMs: newestReceivedAtMs };
-    if (own === undefined) return evidence({ ...basis, newest: null, appliedSinceMs: null });
-    const { generation, mode, unexpectedDenies } = own;
-    const rules = question.newRules.map((rule) => ({ rule, hits: 5, probeHits: 0 }));
-    return evidence({
-      ...basis,
-      newest: newest({
-        ...own,
-        rules: [...rules, { rule: 'any', hits: 5, probeHits: 0 }],
-        unexpectedDenies,
-        probes: [],
-      }),
-      appliedSinceMs: since.get(`${site} ${question.name} ${generation} ${mode}`) ?? null,
-    });
+    return evidenceOf(question, site, own, (key) => since.get(key));
   };
-  const recorded: Record<string, Map<string, Settled>> = {};
+  const { recorded, record, settled } = recordings();
   const asked: StageQuestion[] = [];
   return {
     failing,
@@ -144,21 +177,8 @@ function fleetOf(
         asked.push(question);
         return question.sites.map((site) => gathered(question, site));
       },
-      record: async (
-        question: StageQuestion,
-        verdict: StageVerdict,
-        _: unknown,
-        decidedAtMs: number,
-        lateOf = question.startedAtMs,
-      ) => {
-        const key = stageKey({ ...question, startedAtMs: lateOf });
-        recorded[key] ??= new Map();
-        for (const { site, verdict: one, reasons } of verdict.sites)
-          if (one !== 'inconclusive')
-            recorded[key].set(site, { verdict: one, decidedAtMs, reasons: reasons.map(({ text }) => text) });
-      },
-      settled: async (_: string, key: string, fromMs: number) =>
-        new Map([...(recorded[key] ?? [])].filter(([, { decidedAtMs }]) => decidedAtMs >= fromMs)),
+      record,
+      settled,
       firstSeen: async ({ name, fromMs, sites: wanted }: Sighting) =>
         new Map(
           wanted.flatMap((site) => {
