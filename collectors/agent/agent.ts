@@ -194,6 +194,7 @@ class PolicyAgent implements Agent {
       refreshEndpoints: () => this.#refreshEndpoints(dataplane),
       beforeChange: () => this.#watching.save(true),
       afterChange: () => this.#watching.beginAnew(),
+      cutOnce: (policies) => this.#watching.cutOnce(policies),
     });
   }
 

@@ -6,7 +6,7 @@ import type { PolicyLink } from '../../core/ports/policy-link.ts';
 import { changesBetween, firstChange, withBlame, withGood } from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
-import { areSameInForce, changed, type Plan, type PlanWorld, planFor } from './plan.ts';
+import { areSameInForce, changed, isSameInForce, type Plan, type PlanWorld, planFor } from './plan.ts';
 import { isFull, type Remembered } from './remembered.ts';
 import { type AgentState, type Chosen, withRefusal } from './state.ts';
 
@@ -25,6 +25,8 @@ export type EnforcementOptions = {
   /** What must be on disk before anything changes, and what is due once it has. */
   beforeChange(): void;
   afterChange(): void;
+  /** These were just confirmed, or just told to cut connections from before. */
+  cutOnce(policies: readonly Chosen[]): void;
   random: () => number;
 };
 
@@ -244,6 +246,7 @@ export class Enforcement {
       remembered.update((state) => withGood(state, next, revision));
       evidence.confirmed(next, clock.nowMs());
       this.#options.afterChange();
+      this.#options.cutOnce(next);
       logger.info({ site: world.site, policies: next.length, revision }, 'policy.confirmed');
       return true;
     }
@@ -347,6 +350,13 @@ export class Enforcement {
 
   /** In force as wanted; what the dataplane need not know of may have changed. */
   #keepGood(next: readonly Chosen[]): void {
+    const { policies } = this.#options.remembered.state.good;
+    const cut = next.filter(
+      (policy) =>
+        policy.established === 'cut' &&
+        policies.some((one) => isSameInForce(one, policy) && one.established !== 'cut'),
+    );
+    if (cut.length > 0) this.#options.cutOnce(cut);
     this.#options.remembered.update((state) => {
       const isSame = JSON.stringify(next) === JSON.stringify(state.good.policies);
       if (isSame && !state.hubAway && !state.oneByOne) return state;

@@ -15,11 +15,14 @@ export type EstablishedWorld = {
   connections: Connections;
   namesOf: (address: string) => readonly string[];
   probePorts: { from: number; to: number };
+  /** Whether those that the policy denies may be cut now. */
+  mayCut: (policy: Chosen) => boolean;
 };
 
 /**
- * Connections that are there although a new one like them would be denied: they began before what is in force now. A policy
- * that says so has them cut, where the machine can.
+ * Connections that are there although a new one like them would be denied: they began before what is in force now, or to an
+ * address of a name that is no longer known for it. A policy that says so has the first cut, where the machine can: those that
+ * are there right after a change.
  */
 export async function listEstablished(
   policies: readonly Chosen[],
@@ -58,11 +61,11 @@ async function settle(
   policy: Chosen,
   workload: Workload,
   connection: Connection,
-  { connections }: EstablishedWorld,
+  { connections, mayCut }: EstablishedWorld,
 ): Promise<string> {
   const { direction, remoteAddress, remotePort } = connection;
   const text = `${workload.name} ${direction === 'egress' ? 'to' : 'from'} ${remoteAddress} port ${remotePort}`;
-  if (policy.established !== 'cut' || policy.mode !== 'enforce') return text;
+  if (policy.established !== 'cut' || policy.mode !== 'enforce' || !mayCut(policy)) return text;
   return `${text}: ${(await connections.cut(connection)) ? 'cut' : 'unable to cut'}`.slice(0, 120);
 }
 

@@ -1,4 +1,5 @@
 import type { PolicyStatus } from '../../core/model/policy-report.ts';
+import { targetKey } from '../../core/model/signed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Connections } from '../../core/ports/connections.ts';
 import { EnforcerError, type Observed } from '../../core/ports/enforcer.ts';
@@ -55,6 +56,8 @@ export class Watching {
   #established = new Map<string, PolicyStatus['established']>();
   #closerAtMonoMs = Number.NEGATIVE_INFINITY;
   #isCloser = false;
+  /** Policies that were put in force since connections from before were looked at last. */
+  #toCut = new Set<string>();
   #evicted = 0;
 
   constructor(options: WatchingOptions) {
@@ -90,8 +93,15 @@ export class Watching {
     this.#closerAtMonoMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** At the next closer look their connections from before may be cut, and at none after it. */
+  cutOnce(policies: readonly Chosen[]): void {
+    this.#toCut = new Set(policies.map(({ kind, name }) => targetKey(kind, name)));
+    this.#closerAtMonoMs = Number.NEGATIVE_INFINITY;
+  }
+
   forget(): void {
     this.beginAnew();
+    this.#toCut = new Set();
     this.#observed = null;
     this.#established = new Map();
   }
@@ -133,11 +143,14 @@ export class Watching {
     if (!isDue || this.#isCloser || policies === null || remembered.state.trial !== null) return;
     this.#closerAtMonoMs = clock.monoMs();
     this.#isCloser = true;
+    const toCut = this.#toCut;
+    this.#toCut = new Set();
     try {
-      this.#established = await listEstablished(policies, {
+      this.#established = await listEstablished(remembered.state.good.policies, {
         ...this.#options,
         ...world,
         namesOf: names.namesOf,
+        mayCut: ({ kind, name }) => toCut.has(targetKey(kind, name)),
       });
       await this.#probing.run(remembered.state.good.policies);
     } finally {

@@ -310,6 +310,29 @@ describe('connections from before', () => {
       'checkout to 203.0.113.9 port 443: cut',
     ]);
   });
+
+  it('are cut right after a change, and at no later look or start: their names may have other addresses by then', async () => {
+    world.hub.assign('payments', 1, A, { established: 'cut' });
+    await world.intervals(2);
+    world.connections.push(connection('203.0.113.9'));
+    await world.intervals(8);
+    await restart();
+    await world.intervals(8);
+    expect(world.cut).toEqual([]);
+    expect((await world.status('payments'))?.established.some).toEqual(['checkout to 203.0.113.9 port 443']);
+  });
+
+  it('are cut too where a policy in force is told to, though nothing else of it changes', async () => {
+    world.connections.push(connection('203.0.113.9'));
+    world.hub.assign('payments', 1, A);
+    await world.intervals(2);
+    const target = world.hub.target('payments', assignedOf(1, A, { established: 'cut' }));
+    world.hub.publish('target payments', target);
+    await world.intervals(2);
+    expect(world.cut).toEqual([connection('203.0.113.9')]);
+    await world.intervals(8);
+    expect(world.cut.length).toBe(1);
+  });
 });
 
 describe('a report', () => {
