@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
+import { NAME_SET_SIZE } from '../../core/dataplane/nftables/compile.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Learned, NameResolver } from '../../core/ports/name-resolver.ts';
@@ -26,7 +27,6 @@ const KEPT_AS = 'names/known';
 const KEEP_MS = 24 * 3_600_000;
 const TTL = { leastS: 5, mostS: 300 } as const;
 const MAX_ASKING = 8;
-const MAX_ADDRESSES = 256;
 const MAX_HOSTS = 1024;
 /** The dataplane is told again of an address it knows once in a while, long before it would forget it. */
 const RENEW_MS = 3_600_000;
@@ -35,7 +35,7 @@ const SAVE_EVERY_MS = 30_000;
 
 const Kept = Compile(Type.Record(Type.String(), Type.Record(Type.String(), Type.Number())));
 
-/** Addresses of one name, by when they were last seen in an answer and last told to the listener. */
+/** Addresses of one name, by when they were last seen in an answer and last told to the listener; that seen last is last. */
 type Name = {
   addresses: Map<string, { seenAtMs: number; toldAtMs: number }>;
   dueAtMonoMs: number;
@@ -63,7 +63,8 @@ class Names implements NameResolver, NameObserver {
     this.#options = options;
     if (options.servers !== undefined) this.#resolver.setServers([...options.servers]);
     for (const [host, addresses] of read(options.memory))
-      for (const [address, seenAtMs] of Object.entries(addresses)) this.#add(host, address, seenAtMs);
+      for (const [address, seenAtMs] of Object.entries(addresses).sort(([, a], [, b]) => a - b))
+        this.#add(host, address, seenAtMs);
     this.#forgetStale();
   }
 
@@ -176,16 +177,23 @@ class Names implements NameResolver, NameObserver {
     const name = this.#of(host);
     const now = clock.nowMs();
     const due: string[] = [];
+    let hasNew = false;
     for (const address of addresses) {
       const held = name.addresses.get(address);
-      if (held === undefined && name.addresses.size >= MAX_ADDRESSES) continue;
+      hasNew ||= held === undefined;
       if (held === undefined || now - held.toldAtMs >= RENEW_MS) due.push(address);
       this.#add(host, address, now, held?.toldAtMs);
     }
+    this.#evict(host, name);
     if (due.length === 0) return;
+    // What the dataplane has and the memory has not is nobody's, to whoever starts next.
+    if (hasNew) this.#save(true);
     try {
       await this.#listener({ host, addresses: due, keepS: KEEP_MS / 1000 });
-      for (const address of due) this.#add(host, address, now, now);
+      for (const address of due) {
+        const held = name.addresses.get(address);
+        if (held !== undefined) held.toldAtMs = now;
+      }
     } catch (error) {
       // Told again with the next answer.
       logger.warn({ host, why: error instanceof Error ? error.message : String(error) }, 'names.not-learned');
@@ -193,9 +201,33 @@ class Names implements NameResolver, NameObserver {
   }
 
   #add(host: string, address: string, seenAtMs: number, toldAtMs = Number.NEGATIVE_INFINITY): void {
-    this.#of(host).addresses.set(address, { seenAtMs, toldAtMs });
+    const { addresses } = this.#of(host);
+    addresses.delete(address);
+    addresses.set(address, { seenAtMs, toldAtMs });
     const hosts = this.#byAddress.get(address) ?? new Set();
     this.#byAddress.set(address, hosts.add(host));
+    this.#isDirty = true;
+  }
+
+  /** Those longest unseen make room, as they do in the dataplane. */
+  #evict(host: string, { addresses }: Name): void {
+    let evicted = 0;
+    for (const isSix of [false, true]) {
+      const ofFamily = [...addresses.keys()].filter((address) => address.includes(':') === isSix);
+      for (const address of ofFamily.slice(0, Math.max(0, ofFamily.length - NAME_SET_SIZE))) {
+        this.#forget(host, address);
+        evicted++;
+      }
+    }
+    if (evicted === 0) return;
+    this.#options.logger.warn({ host, evicted, most: NAME_SET_SIZE }, 'names.evicted');
+  }
+
+  #forget(host: string, address: string): void {
+    this.#names.get(host)?.addresses.delete(address);
+    const hosts = this.#byAddress.get(address);
+    hosts?.delete(host);
+    if (hosts?.size === 0) this.#byAddress.delete(address);
     this.#isDirty = true;
   }
 
@@ -211,12 +243,7 @@ class Names implements NameResolver, NameObserver {
     const now = this.#options.clock.nowMs();
     for (const [host, { addresses }] of this.#names) {
       for (const [address, { seenAtMs }] of addresses) {
-        if (now - seenAtMs <= KEEP_MS) continue;
-        addresses.delete(address);
-        const hosts = this.#byAddress.get(address);
-        hosts?.delete(host);
-        if (hosts?.size === 0) this.#byAddress.delete(address);
-        this.#isDirty = true;
+        if (now - seenAtMs > KEEP_MS) this.#forget(host, address);
       }
       if (addresses.size === 0 && !this.#wanted.has(host)) this.#names.delete(host);
     }

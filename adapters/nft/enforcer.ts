@@ -164,17 +164,26 @@ class NftEnforcer implements Enforcer {
     const nowMs = clock.monoMs();
     const next = new Map(names);
     const learned = new Map<string, Map<string, number>>();
+    const gone = new Map<string, string[]>();
     for (const { host, addresses, keepS } of batch) {
       const held = next.get(host);
       if (held === undefined) continue;
       const found = toLearn(held, addresses, Math.max(1, Math.round(keepS)), nowMs);
-      if (found.full) logger.warn({ host }, 'nft.name_set_full');
       const untils = [...found.addresses].map(([address, s]) => [address, nowMs + s * 1000] as const);
-      next.set(host, new Map([...held, ...untils]));
-      learned.set(host, new Map([...(learned.get(host) ?? []), ...found.addresses]));
+      const after = new Map([...held, ...untils]);
+      const fresh = new Map([...(learned.get(host) ?? []), ...found.addresses]);
+      for (const address of found.evicted) {
+        after.delete(address);
+        fresh.delete(address);
+      }
+      next.set(host, after);
+      learned.set(host, fresh);
+      if (found.evicted.length === 0) continue;
+      logger.warn({ host, evicted: found.evicted.length }, 'nft.name_set_full');
+      gone.set(host, [...(gone.get(host) ?? []), ...found.evicted.filter((address) => held.has(address))]);
     }
     if ([...learned.values()].every(({ size }) => size === 0)) return;
-    await this.#table.learn(model, learned);
+    await this.#table.learn(model, learned, gone);
     this.#inForce = { model, names: next };
     const isNew = (host: string, address: string) => names.get(host)?.has(address) !== true;
     if ([...learned].some(([host, found]) => [...found.keys()].some((address) => isNew(host, address))))

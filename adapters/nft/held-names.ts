@@ -43,26 +43,33 @@ export function heldFor(
   return held;
 }
 
-/** What of a look-up has to be stored: new addresses, and those of whose time a tenth is over. `full`: some found no room. */
+/**
+ * What of a look-up has to be stored: new addresses, and those of whose time a tenth is over. `evicted`: those that make room
+ * for it, which are the ones that look-ups have not given for longest.
+ */
 export function toLearn(
   held: ReadonlyMap<string, number>,
   addresses: readonly string[],
   keepS: number,
   nowMs: number,
-): { addresses: Map<string, number>; full: boolean } {
+): { addresses: Map<string, number>; evicted: string[] } {
   const learned = new Map<string, number>();
-  let full = false;
-  const all = new Map(held);
+  const evicted: string[] = [];
+  const all = alive(held, nowMs);
   for (const found of addresses.flatMap((text) => canonicalAddress(text) ?? [])) {
     const until = all.get(found.address);
     if (until !== undefined && until - nowMs >= keepS * 900) continue;
-    if (until === undefined && !room(all, found.family)) full = true;
-    else {
-      all.set(found.address, nowMs + keepS * 1000);
-      learned.set(found.address, keepS);
+    if (until === undefined && !room(all, found.family)) {
+      const oldest = soonest(all, found.family, learned);
+      // More than a set holds in one answer.
+      if (oldest === null) continue;
+      all.delete(oldest);
+      evicted.push(oldest);
     }
+    all.set(found.address, nowMs + keepS * 1000);
+    learned.set(found.address, keepS);
   }
-  return { addresses: learned, full };
+  return { addresses: learned, evicted };
 }
 
 /** Whole seconds that are left of each. */
@@ -87,6 +94,20 @@ function mapped<T>(held: HeldNames, of: (until: number) => T, fromMs: number): M
 
 function alive(addresses: ReadonlyMap<string, number> | undefined, nowMs: number): Map<string, number> {
   return new Map([...(addresses ?? [])].filter(([, until]) => until > nowMs));
+}
+
+/** Of a family, the one that runs out first, and is not of this look-up. */
+function soonest(
+  addresses: ReadonlyMap<string, number>,
+  family: 4 | 6,
+  learned: ReadonlyMap<string, number>,
+): string | null {
+  let oldest: [string, number] | null = null;
+  for (const [address, until] of addresses) {
+    if (address.includes(':') !== (family === 6) || learned.has(address)) continue;
+    if (oldest === null || until < oldest[1]) oldest = [address, until];
+  }
+  return oldest === null ? null : oldest[0];
 }
 
 function room(addresses: ReadonlyMap<string, number>, family: 4 | 6): boolean {

@@ -54,8 +54,12 @@ export class KernelTable {
     throw raised(result);
   }
 
-  learn(model: Model, keepS: ReadonlyMap<string, ReadonlyMap<string, number>>): Promise<void> {
-    return this.#load(learning(model, keepS));
+  learn(
+    model: Model,
+    keepS: ReadonlyMap<string, ReadonlyMap<string, number>>,
+    gone: ReadonlyMap<string, readonly string[]>,
+  ): Promise<void> {
+    return this.#load(learning(model, keepS, gone));
   }
 
   remove(): Promise<void> {

@@ -50,10 +50,21 @@ export function wholeTable(model: Model, names: Names, dialect: Dialect): string
   return JSON.stringify({ nftables: [...commands, ...contents(model, new Set(), null, names, dialect)] });
 }
 
-/** Stores addresses of names, and renews those that are there. Only names whose sets are in `model` are taken. */
-export function learning(model: Model, names: Names): string {
+/**
+ * Stores addresses of names, and renews those that are there, after those of `gone` made room. Only names whose sets are in
+ * `model` are taken.
+ */
+export function learning(model: Model, names: Names, gone: ReadonlyMap<string, readonly string[]>): string {
   const known = new Set(model.sets.map(({ name }) => name));
   const commands: Json[] = [];
+  for (const [host, addresses] of gone)
+    for (const family of [4, 6] as const) {
+      const set = nameSet(host, family);
+      const elements = addresses.filter((address) => address.includes(':') === (family === 6));
+      if (!known.has(set) || elements.length === 0) continue;
+      const plain = element(set, elements);
+      commands.push({ add: plain }, { delete: plain });
+    }
   for (const [host, addresses] of names)
     for (const family of [4, 6] as const) {
       const set = nameSet(host, family);

@@ -118,6 +118,39 @@ describe('names of policies', () => {
     expect(learned.length).toBe(3);
   });
 
+  it('are kept before the dataplane is told of them, so that it never has what nobody vouches for', async () => {
+    server.zone.set('api.example', ['192.0.2.1']);
+    const keptWhenTold: string[] = [];
+    const names = resolver(async () => void keptWhenTold.push(disk.get('names/known') ?? ''));
+    await names.start();
+    await names.watch(['api.example']);
+    await names.observe('api.example', ['192.0.2.2'], 30);
+    expect(keptWhenTold.map((text) => Object.keys(JSON.parse(text || '{}')['api.example'] ?? {}))).toEqual([
+      ['192.0.2.1'],
+      ['192.0.2.1', '192.0.2.2'],
+    ]);
+  });
+
+  it('have the address that was answered last at the end, and make room by what was unseen for longest', async () => {
+    const names = resolver();
+    await names.start();
+    await names.watch(['api.example']);
+    const many = Array.from({ length: 1024 }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+    await names.observe('api.example', many, 30);
+    pass(1000);
+    await names.observe('api.example', ['10.0.0.0'], 30);
+    pass(1000);
+    await names.observe('api.example', ['192.0.2.1', '2001:db8::1'], 30);
+    const known = names.known().get('api.example') ?? [];
+    expect(known.slice(-3)).toEqual(['10.0.0.0', '192.0.2.1', '2001:db8::1']);
+    expect(known).toHaveLength(1025);
+    expect(known).not.toContain('10.0.0.1');
+    expect(names.namesOf('10.0.0.1')).toEqual([]);
+    expect(learned.at(-1)?.addresses).toEqual(['192.0.2.1', '2001:db8::1']);
+    await names.stop();
+    expect(resolver().known().get('api.example')).toEqual(known);
+  });
+
   it('in the hosts file have the addresses that are there', async () => {
     writeFileSync(join(dir, 'hosts'), '127.0.0.1 localhost\n192.0.2.9 db db.example # the old one\n');
     const names = resolver();

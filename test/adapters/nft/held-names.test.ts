@@ -45,20 +45,25 @@ test('of what is in the table already, what was looked up keeps the time that it
 test('only what is new or a tenth of whose time is over is stored again', () => {
   const addresses = held({ '192.0.2.1': 100_000, '192.0.2.2': 89_000 }).get('a.example') ?? new Map();
   const found = ['192.0.2.1', '192.0.2.2', '192.0.2.3', 'nonsense'];
-  const { addresses: learned, full } = toLearn(addresses, found, 100, 0);
-  expect([[...learned], full]).toEqual([
+  const { addresses: learned, evicted } = toLearn(addresses, found, 100, 0);
+  expect([[...learned], evicted]).toEqual([
     [
       ['192.0.2.2', 100],
       ['192.0.2.3', 100],
     ],
-    false,
+    [],
   ]);
 });
 
-test('a set that is full takes no more, renews what it has, and has room for the other family', () => {
-  const many = new Map(Array.from({ length: 1024 }, (_, i) => [`10.0.${i >> 8}.${i & 255}`, 1000]));
-  const { addresses, full } = toLearn(many, ['192.0.2.1', '10.0.0.0', '2001:db8::1'], 100, 0);
-  expect([[...addresses.keys()], full]).toEqual([['10.0.0.0', '2001:db8::1'], true]);
+test('in a set that is full, what was not seen for longest makes room; the other family has its own', () => {
+  const many = new Map(Array.from({ length: 1024 }, (_, i) => [`10.0.${i >> 8}.${i & 255}`, 2000 - i]));
+  const found = toLearn(many, ['192.0.2.1', '10.0.3.254', '2001:db8::1'], 100, 0);
+  expect([...found.addresses.keys()]).toEqual(['192.0.2.1', '10.0.3.254', '2001:db8::1']);
+  expect(found.evicted).toEqual(['10.0.3.255']);
+  const more = Array.from({ length: 1030 }, (_, i) => `10.9.${i >> 8}.${i & 255}`);
+  const flood = toLearn(many, more, 100, 0);
+  expect([flood.addresses.size, flood.evicted.length]).toEqual([1024, 1024]);
+  expect(toLearn(many, ['192.0.2.1'], 100, 1500).evicted).toEqual([]);
 });
 
 test('around the moment when an address runs out it is neither missed nor strange', () => {

@@ -59,6 +59,20 @@ test('a collector that starts again takes over what is in force: counters and ad
   expect(observed.differences).toEqual([]);
 });
 
+test('a name whose set is full goes on: what was not seen for longest makes room, and it shows', async () => {
+  await world.enforcer.apply(wanted([shop]));
+  await world.enforcer.learn('shop.example', ['198.51.100.1'], 1800);
+  const many = Array.from({ length: 1023 }, (_, i) => `10.9.${i >> 8}.${i & 255}`);
+  await world.enforcer.learn('shop.example', many, 3600);
+  await world.enforcer.learn('shop.example', [FAR], 3600);
+  expect(await world.connect(world.checkout, FAR, 443)).toBe('connected');
+  const { differences, fullSets } = await world.enforcer.observe();
+  expect([differences, fullSets.length]).toEqual([[], 1]);
+  const listed = world.nft(`list set inet plumbline ${nameSet('shop.example', 4)}`);
+  expect(listed).toContain('10.9.3.254');
+  expect(listed).not.toContain('198.51.100.1');
+});
+
 test('withdrawing removes the boot file, also when another process applied it', async () => {
   await world.enforcer.apply(wanted([shop]));
   expect(existsSync(world.bootFile)).toBe(true);

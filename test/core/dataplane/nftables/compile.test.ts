@@ -77,6 +77,7 @@ test('addresses are stored anew where names are known, and nothing else is said'
   const text = learning(
     compile(representative),
     new Map([['unknown.example', new Map([['192.0.2.1', 60]])]]),
+    new Map([['unknown.example', ['192.0.2.2']]]),
   );
   expect(JSON.parse(text)).toEqual({ nftables: [] });
 });
