@@ -192,7 +192,7 @@ class PolicyAgent implements Agent {
       confirmWindowMs,
       random,
       refreshEndpoints: () => this.#refreshEndpoints(dataplane),
-      beforeChange: () => this.#watching.save(true),
+      beforeChange: () => this.#watching.settle(),
       afterChange: () => this.#watching.beginAnew(),
       cutOnce: (policies) => this.#watching.cutOnce(policies),
     });

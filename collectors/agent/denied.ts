@@ -18,6 +18,8 @@ export type DeniedWorld = {
   isProbed: (policy: Chosen, place: { address: string; port: number }) => boolean;
 };
 
+type DropWorld = Pick<DeniedWorld, 'specs' | 'workloads' | 'lookBack'>;
+
 /**
  * Gives each policy what it denied. A connection is denied by every policy that isolates its workload in that direction and
  * has no rule for it. One to where the workload was let through within the look-back is unexpected, unless the change took
@@ -52,6 +54,25 @@ export function noteDenied(
       return before !== null && permits(before, place, world.namesOf) ? 'removed' : 'unexpected';
     });
   }
+}
+
+/**
+ * Where a workload gets through no more because what is in force took the rule away is nothing that the next change could be
+ * blamed for. To be called before that one.
+ */
+export function dropRemoved(state: AgentState, { specs, workloads, lookBack }: DropWorld): void {
+  const inForce = state.good.policies.flatMap((policy) => {
+    const spec = specs.get(policy.digest);
+    if (spec === null) return [];
+    const selected = new Set(selectedBy(spec, workloads).map(({ name }) => name));
+    return [{ spec, selected, before: previousSpec(state, policy, specs) }];
+  });
+  if (inForce.every(({ before }) => before === null)) return;
+  lookBack.drop((workload, place, names) => {
+    const own = inForce.filter(({ selected }) => selected.has(workload));
+    const wasPermitted = own.some(({ before }) => before !== null && permits(before, place, () => names));
+    return wasPermitted && !own.some(({ spec }) => permits(spec, place, () => names));
+  });
 }
 
 function withName(namesOf: DeniedWorld['namesOf']) {

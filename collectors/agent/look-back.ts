@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { ObservedFlow } from '../../core/ports/enforcer.ts';
@@ -14,6 +15,8 @@ const Kept = Compile(Type.Record(Type.String(), Type.Number()));
 export type LookBack = {
   /** Notes where workloads were let through, by flows whose count has risen. */
   note(flows: readonly ObservedFlow[], nowMs: number): void;
+  /** Forgets where a workload gets through no more on purpose; a place seen only by name has no address. */
+  drop(isRemoved: (workload: string, place: Place, names: readonly string[]) => boolean): void;
   has(workload: string, place: Place, nowMs: number): boolean;
   /** Writes what is new; unless forced, once a minute at most. */
   save(nowMs: number, force?: boolean): void;
@@ -61,6 +64,17 @@ export function createLookBack(memory: Memory, namesOf: (address: string) => rea
       }
       for (const id of counts.keys()) if (!present.has(id)) counts.delete(id);
     },
+    drop(isRemoved) {
+      for (const key of [...seen.keys()]) {
+        const read = placeOf(key);
+        if (read === null) continue;
+        const { workload, place, name } = read;
+        const names = name === null ? namesOf(place.address) : [name];
+        if (!isRemoved(workload, place, names)) continue;
+        for (const one of name === null ? keysOf(workload, place) : [key]) seen.delete(one);
+        isDirty = true;
+      }
+    },
     has: (workload, place, nowMs) =>
       keysOf(workload, place).some((key) => nowMs - (seen.get(key) ?? Number.NEGATIVE_INFINITY) <= KEEP_MS),
     save(nowMs, force = false) {
@@ -71,6 +85,17 @@ export function createLookBack(memory: Memory, namesOf: (address: string) => rea
     },
     evicted: () => evicted,
   };
+}
+
+/** What was noted; where that is a name, its address stands for none that a network has. */
+function placeOf(key: string): { workload: string; place: Place; name: string | null } | null {
+  const [what = '', port, protocol, direction, ...workload] = key.split(' ').reverse();
+  if (direction !== 'egress' && direction !== 'ingress') return null;
+  if (protocol !== 'TCP' && protocol !== 'UDP') return null;
+  const name = isIP(what) === 0 ? what : null;
+  const address = name === null ? what : '0.0.0.0';
+  const place = { direction, protocol, port: Number(port), address } as const;
+  return { workload: workload.reverse().join(' '), place, name };
 }
 
 function read(memory: Memory): Map<string, number> {

@@ -7,7 +7,7 @@ import type { Logger } from '../../core/ports/logger.ts';
 import type { NameResolver } from '../../core/ports/name-resolver.ts';
 import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Dataplane } from './dataplane.ts';
-import { noteDenied } from './denied.ts';
+import { dropRemoved, noteDenied } from './denied.ts';
 import { createDriftWatch, type DriftWatch } from './drift.ts';
 import { listEstablished } from './established.ts';
 import type { Evidence } from './evidence.ts';
@@ -104,6 +104,13 @@ export class Watching {
     this.#toCut = new Set();
     this.#observed = null;
     this.#established = new Map();
+  }
+
+  /** What must be on disk before the next change. */
+  settle(): void {
+    const { remembered, world } = this.#options;
+    dropRemoved(remembered.state, { ...world, lookBack: this.#lookBack });
+    this.save(true);
   }
 
   save(isForced: boolean): void {

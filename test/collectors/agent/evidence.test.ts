@@ -108,6 +108,32 @@ describe('what was denied', () => {
     expect((await world.status('payments'))?.denied.map(({ kind }) => kind)).toEqual(['removed', 'new']);
   });
 
+  it.each([
+    ['an address', []],
+    ['a name', ['old.example']],
+  ])('is no fault of the generation after that one, nor of another policy: %s', async (_what, hosts) => {
+    for (const host of hosts) world.names.set(host, ['203.0.113.9']);
+    const named = hosts.map((host) => ({ name: 'old', to: [`https://${host}`] }));
+    const wide = hosts.length === 0 ? B : { ...A, egress: [...(A.egress ?? []), ...named] };
+    world.hub.assign('payments', 1, wide);
+    await world.interval();
+    world.kernel.flow({ ...flow('203.0.113.9'), verdict: 'allowed' });
+    world.kernel.flow({ ...flow('198.51.100.7'), verdict: 'allowed' });
+    await world.interval();
+    world.hub.assign('payments', 2, A);
+    await world.interval();
+    world.kernel.flows = [];
+    world.hub.assign('payments', 3, allowing('192.0.2.0/24'));
+    world.hub.assign('search', 1, allowing('192.0.2.0/24'));
+    await world.interval();
+    world.kernel.deny('payments', flow('203.0.113.9'));
+    world.kernel.deny('search', flow('198.51.100.7'));
+    const kinds = async (name: string) =>
+      (await world.status(name))?.denied.map(({ address, kind }) => `${address} ${kind}`).sort();
+    expect(await kinds('payments')).toEqual(['198.51.100.7 removed', '203.0.113.9 new']);
+    expect(await kinds('search')).toEqual(['198.51.100.7 unexpected', '203.0.113.9 new']);
+  });
+
   it('is unexpected by its name, when the name has other addresses now', async () => {
     world.names.set('api.example', ['203.0.113.9', '203.0.113.10']);
     world.kernel.flow({ ...flow('203.0.113.9'), verdict: 'allowed' });
