@@ -15,8 +15,12 @@ export type Verify = (question: StageQuestion, evidence: readonly SiteEvidence[]
 const CONTROL_SITES = 500;
 /** A bound of 100 is none: nobody has to be compared with. */
 const NO_BOUND = 100;
-/** A verdict that stays the same is kept this often, so that there is a record of what it rests on. */
+/** A verdict on which nothing is done while it stays the same is kept this often, so that there is a record of what it rests on. */
 const RECORD_EVERY_MS = 60_000;
+/** As often of a stage that waits for a person: it has passed, or its rollout is paused. */
+const RECORD_WAITING_EVERY_MS = 600_000;
+/** When only some site's verdict or reasons changed, a stage of so many sites has no record earlier for it; smaller ones do. */
+const RECORD_SITES = 3_000;
 /** And one about sites that come late, which nobody waits for, this often. */
 const RECORD_LATE_EVERY_MS = 3_600_000;
 
@@ -35,7 +39,7 @@ type EvaluationOptions = {
 export class Evaluation {
   readonly #given: EvaluationOptions;
   /** By policy, what was recorded last and when. */
-  readonly #recorded = new Map<string, Recorded>();
+  readonly #recorded = new Map<string, Recorded & { verdict: string }>();
 
   constructor(given: EvaluationOptions) {
     this.#given = given;
@@ -91,7 +95,7 @@ export class Evaluation {
     return { verdict, decidedAtMs, recorded: isDue ? { text, atMs: decidedAtMs } : recorded };
   }
 
-  /** What decides something is always recorded: a verdict or reason that changed, and every one that is no `inconclusive`. */
+  /** What something is done on is always recorded, whole: a fail, and a pass of a stage that goes on with it. */
   async #record(
     spec: RolloutSpec,
     question: StageQuestion,
@@ -101,10 +105,12 @@ export class Evaluation {
     const policy = `${spec.policy.kind}/${spec.policy.name}`;
     const text = textOf(question, verdict);
     const last = this.#recorded.get(policy);
-    const isDue = last?.text !== text || question.decidedAtMs - last.atMs >= RECORD_EVERY_MS;
-    if (verdict.verdict === 'inconclusive' && !isDue) return;
+    const said = verdictOf(question, verdict);
+    const isActedOn = verdict.verdict === 'fail' || (verdict.verdict === 'pass' && !waits(spec));
+    const sinceMs = last?.verdict === said ? question.decidedAtMs - last.atMs : Number.POSITIVE_INFINITY;
+    if (!isActedOn && sinceMs >= 0 && sinceMs < restMs(spec, question, last?.text !== text)) return;
     await this.#given.evidence.record(question, verdict, found, question.decidedAtMs);
-    this.#recorded.set(policy, { text, atMs: question.decidedAtMs });
+    this.#recorded.set(policy, { verdict: said, text, atMs: question.decidedAtMs });
   }
 
   #newRules(spec: RolloutSpec): string[] {
@@ -133,6 +139,21 @@ export class Evaluation {
     );
     return drops.length === 0 ? null : drops.reduce((sum, drop) => sum + drop, 0) / drops.length;
   }
+}
+
+/** Whether nothing but a fail moves it on. */
+function waits(spec: RolloutSpec): boolean {
+  return spec.phase !== 'progressing' || stageOf(spec).status.phase === 'passed';
+}
+
+/** How long the last record of the same verdict stands for what is found now. */
+function restMs(spec: RolloutSpec, { sites }: StageQuestion, isOther: boolean): number {
+  const everyMs = waits(spec) ? RECORD_WAITING_EVERY_MS : RECORD_EVERY_MS;
+  return isOther ? everyMs * Math.min(1, sites.length / RECORD_SITES) : everyMs;
+}
+
+function verdictOf({ version, startedAtMs }: StageQuestion, { verdict }: StageVerdict): string {
+  return `${version.epoch}.${version.n} ${startedAtMs} ${verdict}`;
 }
 
 /** What a verdict says, by which it is told from another. */

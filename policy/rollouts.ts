@@ -24,6 +24,8 @@ import type { SiteStates } from './site-states.ts';
 
 /** A stage is not looked at more often than this, however short its sites' intervals are. */
 const LEAST_BETWEEN_MS = 1_000;
+/** Evaluating may take an eleventh of the time, unless a site shows a fail. */
+const REST_FACTOR = 10;
 /** How long what a site shows may take to be found in the store. */
 const RUSH_MS = 2 * SETTLED_AFTER_MS;
 const DEFAULT_INTERVAL_MS = 10_000;
@@ -55,7 +57,7 @@ export class Rollouts {
   /** By rollout, when its stage was evaluated last, how many sites showed a fail then, and until when that hurries. */
   readonly #looked = new Map<
     string,
-    { stageKey: string; atMs: number; showed: number; rushUntilMs: number }
+    { stageKey: string; atMs: number; restMs: number; showed: number; rushUntilMs: number }
   >();
 
   /** Events of decisions that are durable, and that are not in the store yet. */
@@ -122,6 +124,8 @@ export class Rollouts {
       const before = registry.rollout(name);
       // Somebody moved it meanwhile: what was seen was of another stage.
       if (before === undefined || stageKeyOf(before.spec) !== stageKeyOf(spec)) return [];
+      // A pass may go unrecorded while it waits; resumed in between, the next one counts.
+      if (before.spec.phase !== spec.phase && seen.verdict?.verdict === 'pass') return [];
       const stepped = step(before.spec, seen, nowMs);
       const events = eventsOf(stepped.told, before.spec, nowMs);
       const after = events.length > 0 ? { ...stepped.spec, events } : stepped.spec;
@@ -154,21 +158,30 @@ export class Rollouts {
     if (members.length > 0 && this.#isDue(name, spec, members, showing, nowMs)) {
       const startedMs = clock.monoMs();
       verdict = await evaluation.evaluate(spec, members, soakMs, nowMs);
-      this.#evaluated((clock.monoMs() - startedMs) / 1000);
-      this.#note(name, stageKeyOf(spec), showing, nowMs);
+      const tookMs = clock.monoMs() - startedMs;
+      this.#evaluated(tookMs / 1000);
+      this.#note(name, { stageKey: stageKeyOf(spec), showing, nowMs, restMs: REST_FACTOR * tookMs });
     }
     return { sites, verdict, minSoakMs: soakMs };
   }
 
-  #note(name: string, stageKey: string, showing: number, nowMs: number): void {
+  #note(
+    name: string,
+    {
+      stageKey,
+      showing,
+      nowMs,
+      restMs,
+    }: Record<'showing' | 'nowMs' | 'restMs', number> & { stageKey: string },
+  ): void {
     const last = this.#looked.get(name);
     const same = last?.stageKey === stageKey ? last : undefined;
     const isMore = showing > (same?.showed ?? 0);
     const rushUntilMs = isMore ? nowMs + RUSH_MS : (same?.rushUntilMs ?? 0);
-    this.#looked.set(name, { stageKey, atMs: nowMs, showed: showing, rushUntilMs });
+    this.#looked.set(name, { stageKey, atMs: nowMs, restMs, showed: showing, rushUntilMs });
   }
 
-  /** Once an interval of the stage's sites, and at once when one more of them shows a fail, until it is in the store. */
+  /** Once an interval of the stage's sites, or as seldom as it is dear, and at once when one more of them shows a fail, until it is in the store. */
   #isDue(
     name: string,
     spec: RolloutSpec,
@@ -186,7 +199,7 @@ export class Rollouts {
       (least, site) => Math.min(least, states.all.get(site)?.intervalMs ?? DEFAULT_INTERVAL_MS),
       DEFAULT_INTERVAL_MS,
     );
-    return sinceMs >= intervalMs;
+    return sinceMs >= Math.max(intervalMs, last.restMs);
   }
 }
 

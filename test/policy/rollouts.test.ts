@@ -329,3 +329,36 @@ describe('a rollout while the store takes no events', () => {
     }
   });
 });
+
+describe('a stage that has passed and waits for a person', () => {
+  it('is still looked at, and what is found is seldom kept; what fails it is', async () => {
+    const hub = await openPolicyParts();
+    const recorded: string[] = [];
+    const { evidence } = hub.fleet;
+    const record: typeof evidence.record = async (question, verdict, ...rest) => {
+      recorded.push(verdict.verdict);
+      await evidence.record(question, verdict, ...rest);
+    };
+    const lookedAt = () => hub.fleet.asked.length;
+    try {
+      await hub.control({ evidence: { ...evidence, record } });
+      await hub.settle();
+      await hub.ask(allowlist('payments', ['api.example']));
+      await hub.reach('awaiting-promotion');
+      expect(recorded.at(-1)).toBe('pass');
+      recorded.length = 0;
+      for (let step = 0; step < 60; step++) {
+        const before = lookedAt();
+        hub.clock.advance(10_000);
+        await hub.say(...hub.fleet.states());
+        await until('another look', () => lookedAt() > before);
+      }
+      expect(recorded).toEqual(['pass']);
+      hub.fleet.failing.add('test-1');
+      await hub.reach('rolled-back');
+      expect(recorded).toEqual(['pass', 'fail']);
+    } finally {
+      await hub.close();
+    }
+  });
+});
