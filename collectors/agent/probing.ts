@@ -13,6 +13,8 @@ import type { Chosen } from './state.ts';
 const MAX_RESULTS = 32;
 /** Of policies with probes; each round tries every probe of each, one after the other. */
 const MAX_POLICIES = 16;
+/** Places that probes went to, which are told from what workloads do. */
+const MAX_TRIED = 1024;
 
 export type ProbingOptions = {
   prober: WorkloadProber;
@@ -27,6 +29,8 @@ export type ProbingOptions = {
 export class Probing {
   readonly #options: ProbingOptions;
   readonly #results = new Map<string, { generation: number; results: ProbeResult[] }>();
+  /** By policy and probe; a name may have had another address when it was probed. */
+  readonly #tried = new Set<string>();
 
   constructor(options: ProbingOptions) {
     this.#options = options;
@@ -39,8 +43,10 @@ export class Probing {
 
   isProbed(policy: Chosen, place: { address: string; port: number }): boolean {
     return policy.probes.some((request) => {
-      const target = request.expect === 'deny' ? this.#targetOf(request) : null;
-      return target?.address === place.address && target.port === place.port;
+      if (request.expect !== 'deny') return false;
+      const target = this.#targetOf(request);
+      if (target?.address === place.address && target.port === place.port) return true;
+      return this.#tried.has(triedAs(policy, request, place));
     });
   }
 
@@ -61,6 +67,7 @@ export class Probing {
 
   async #runOne(policy: Chosen, workload: Workload, request: ProbeRequest): Promise<ProbeResult> {
     const target = this.#targetOf(request);
+    if (target !== null && request.expect === 'deny') this.#note(triedAs(policy, request, target));
     // In audit an allow probe connects whatever the policy says of it: only the counter tells.
     const before = await this.#probeDenies(policy);
     const meeting: ProbeMeeting =
@@ -89,6 +96,15 @@ export class Probing {
     return seen?.generation === generation ? seen.probeDenies : null;
   }
 
+  #note(tried: string): void {
+    this.#tried.delete(tried);
+    this.#tried.add(tried);
+    for (const oldest of this.#tried) {
+      if (this.#tried.size <= MAX_TRIED) return;
+      this.#tried.delete(oldest);
+    }
+  }
+
   #targetOf({ to }: ProbeRequest): ProbeTarget | null {
     const parsed = parsePeer(to);
     if (!parsed.ok) return null;
@@ -96,9 +112,22 @@ export class Probing {
     const [ports] = destination.ports;
     const address =
       destination.kind === 'name'
-        ? this.#options.names.known().get(destination.host)?.[0]
+        ? newest(this.#options.names.known().get(destination.host) ?? [])
         : destination.cidr.split('/')[0];
     if (ports === undefined || address === undefined) return null;
     return { address, port: ports.from, protocol: ports.protocol };
   }
+}
+
+/** What an answer gave last; of IPv4 where there is any, which more sites have a way to. */
+function newest(addresses: readonly string[]): string | undefined {
+  return addresses.findLast((address) => !address.includes(':')) ?? addresses.at(-1);
+}
+
+function triedAs(
+  { kind, name }: Chosen,
+  { to }: ProbeRequest,
+  place: { address: string; port: number },
+): string {
+  return `${kind}/${name} ${to} ${place.address} ${place.port}`;
 }
