@@ -18,7 +18,6 @@ export const ROLLOUT_SIGNS: Readonly<Record<RolloutPhase, Sign>> = {
   paused: { tone: 'doubtful', shape: '▲', word: 'paused' },
   'rolled-back': { tone: 'bad', shape: '■', word: 'rolled back' },
   completed: { tone: 'good', shape: '●', word: 'completed' },
-  superseded: { tone: 'quiet', shape: '◇', word: 'superseded' },
 };
 
 export const STAGE_SIGNS: Readonly<Record<StageStatus['phase'], Sign>> = {
@@ -49,12 +48,11 @@ export function possibleActions({ phase, stage, stages }: Standing): RolloutActi
     case 'rolled-back':
       return ['retry'];
     case 'completed':
-    case 'superseded':
       return [];
   }
 }
 
 /** Where a rollout has come to and does not go on from by itself nor by a person's word. */
 export function isOver({ phase }: { phase: RolloutPhase }): boolean {
-  return phase === 'completed' || phase === 'rolled-back' || phase === 'superseded';
+  return phase === 'completed' || phase === 'rolled-back';
 }

@@ -19,7 +19,7 @@ export const RolloutView = Type.Object({
   generation: Count,
   digest: Type.String(),
   phase: Type.Enum(ROLLOUT_PHASES),
-  /** Why it is paused, rolled back or superseded; empty otherwise. */
+  /** Why it is paused or rolled back; empty otherwise. */
   reason: Type.String(),
   /** Index of the stage it is at. */
   stage: Count,

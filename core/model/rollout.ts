@@ -59,7 +59,6 @@ export const ROLLOUT_PHASES = [
   'paused',
   'rolled-back',
   'completed',
-  'superseded',
 ] as const;
 export type RolloutPhase = (typeof ROLLOUT_PHASES)[number];
 
@@ -76,7 +75,7 @@ export const Rollout = resource(
     /** As it was when the rollout began. */
     strategy: Strategy,
     phase: Type.Enum(ROLLOUT_PHASES),
-    /** Why it is paused, rolled back or superseded; empty otherwise. */
+    /** Why it is paused or rolled back; empty otherwise. */
     reason: Type.String({ maxLength: 500 }),
     startedAtMs: Timestamp,
     /** Index into `stages`, which mirrors the strategy's. */
