@@ -40,9 +40,10 @@ export function applyAllowlist(
   const before = registered.allowlist(name);
   const digest = digestOf(document.spec);
   const isSameContent = before?.spec.digest === digest;
-  if (isSameContent && isDeepStrictEqual(before?.spec.rollout, document.rollout))
-    return { ok: true, effect: 'unchanged', changes: [] };
   const running = registered.rollout(rolloutName('Allowlist', name));
+  // One whose rollout was lost is rolled out anew.
+  if (running !== undefined && isSameContent && isDeepStrictEqual(before?.spec.rollout, document.rollout))
+    return { ok: true, effect: 'unchanged', changes: [] };
   const refused =
     unfitStages(document.spec, document.rollout, registered, facts) ??
     tooMany(before, registered) ??

@@ -46,7 +46,7 @@ describe('a hub whose table of resources lost something', () => {
     expect(await hub.ask(allowlist('ledger', ['ledger.example']))).toMatchObject({ ok: true });
     await hub.reach('awaiting-promotion', 0, 'ledger');
     expect(hub.target('payments')).toMatchObject({ absent: false, version: { epoch: 1 } });
-    expect(await hub.ask(allowlist('payments', ['new.example']))).toMatchObject({ ok: true });
+    expect(await hub.ask(allowlist('payments', ['api.example']))).toMatchObject({ ok: true });
     await until('the policy again', () => hub.target('payments')?.version.epoch === 2);
   });
 
