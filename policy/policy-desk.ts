@@ -50,7 +50,7 @@ export class PolicyDesk {
     this.#latecomers = new Latecomers({ ...given, evaluation });
     this.#showHeld = given.metrics.gauge(
       'plumbline_policy_read_only',
-      'Whether policy is read-only, because sites are ahead of this hub or its key is missing.',
+      'Whether policy is read-only, because sites are ahead of this hub, or its key or something that it decided is missing.',
     );
   }
 
