@@ -1,10 +1,9 @@
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { JoinToken } from '../../core/join-token.ts';
+import { readJson } from '../../core/json.ts';
 import { fetchPinnedAuthority } from './pinned-authority.ts';
-import { connectTrouble } from './trouble.ts';
+import { post } from './post.ts';
 
 export type JoinResult =
   | {
@@ -60,9 +59,15 @@ export async function join(options: {
     ca = authority.ca;
   }
   const body = JSON.stringify({ site: token.site, secret: token.secret, instance });
-  const answer = await post(new URL('/api/v1/join', address), body, ca, timeoutMs);
+  const answer = await post({
+    address: new URL('/api/v1/join', address),
+    body,
+    ca,
+    signal: AbortSignal.timeout(timeoutMs),
+    maxAnswerBytes: MAX_ANSWER_BYTES,
+  });
   if (!answer.ok) return answer;
-  const value = parse(answer.text);
+  const value = readJson(answer.text);
   if (answer.status >= 200 && answer.status < 300 && Joined.Check(value) && value.site === token.site)
     return { ok: true, ...value, ca, url: address.origin };
   if (Refused.Check(value)) return { ok: false, code: value.code, detail: value.detail };
@@ -71,47 +76,6 @@ export async function join(options: {
     code: 'bad-answer',
     detail: `what answers at ${address.host} is not a hub (HTTP ${answer.status})`,
   };
-}
-
-type Answer = { ok: true; status: number; text: string } | { ok: false; code: string; detail: string };
-
-function post(address: URL, body: string, ca: string | null, timeoutMs: number): Promise<Answer> {
-  return new Promise((resolve) => {
-    const fail = (error: unknown): void =>
-      resolve({ ok: false, code: 'unreachable', detail: connectTrouble(address.host, error) });
-    const send = address.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send(address, {
-      method: 'POST',
-      agent: false,
-      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      signal: AbortSignal.timeout(timeoutMs),
-      // The pinned authority is the hub's own and signs nobody else, so any name it vouches for is the hub's.
-      ...(ca !== null && { ca, checkServerIdentity: () => undefined }),
-    });
-    request.on('error', fail);
-    request.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('error', fail);
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_ANSWER_BYTES) response.destroy(new Error('its answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.on('end', () =>
-        resolve({ ok: true, status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
-      );
-    });
-    request.end(body);
-  });
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function insecure(detail: string): JoinResult {

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
+import { readJson } from '../../core/json.ts';
 import type { Workload } from '../../core/ports/enforcer.ts';
 import type { ProbeMeeting, ProbeTarget, WorkloadProber } from '../../core/ports/workload-prober.ts';
 
@@ -47,7 +48,7 @@ export function createProber(probePorts: { from: number; to: number }): Workload
         resolve(output);
       });
     });
-    const met = parse(text);
+    const met = readJson(text);
     return Met.Check(met)
       ? { outcome: met.outcome, control: 'unable', ...(met.detail !== undefined && { detail: met.detail }) }
       : { outcome: 'unable', control: 'unable', detail: 'the program that probes gave no answer' };
@@ -97,12 +98,4 @@ async function groupOf(uid: number): Promise<number> {
     .map((line) => line.split(':'))
     .find((fields) => fields[2] === String(uid));
   return Number(entry?.[3] ?? NOBODY);
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

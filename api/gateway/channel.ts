@@ -12,6 +12,7 @@ import {
   SiteMessage,
   WINDOW_FRAMES,
 } from '../../core/channel.ts';
+import { readJson } from '../../core/json.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { channelProof, keyFrom, sameSecret } from '../../core/seal.ts';
 import type { InFlightBudget } from './budget.ts';
@@ -125,7 +126,7 @@ export class Channel {
 
   #receiveMessage(bytes: Buffer): void {
     const most = this.#keyEpoch === null ? MAX_UNPROVEN_BYTES : MAX_MESSAGE_BYTES;
-    const message = bytes.length > most ? null : parse(bytes);
+    const message = bytes.length > most ? null : readJson(bytes.toString('utf8'));
     if (!validator.Check(message)) {
       this.close(
         CLOSE.malformed,
@@ -268,12 +269,4 @@ export class Channel {
 function toBuffer(data: RawData): Buffer {
   if (Buffer.isBuffer(data)) return data;
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-}
-
-function parse(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return null;
-  }
 }

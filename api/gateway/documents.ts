@@ -1,4 +1,5 @@
 import { Compile } from 'typebox/compile';
+import { readJson } from '../../core/json.ts';
 import {
   compareVersions,
   Envelope,
@@ -147,16 +148,8 @@ function isNewer({ key, version }: Document, { versions }: Holding): boolean {
 }
 
 function open(bytes: Uint8Array): { body: SignedBody } | null {
-  const envelope = parse(Buffer.from(bytes).toString('utf8'));
+  const envelope = readJson(Buffer.from(bytes).toString('utf8'));
   if (!envelopes.Check(envelope)) return null;
-  const body = parse(envelope.payload);
+  const body = readJson(envelope.payload);
   return bodies.Check(body) ? { body } : null;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,5 +1,6 @@
 import { Compile } from 'typebox/compile';
 import type { RawData, WebSocket } from 'ws';
+import { readJson } from '../../core/json.ts';
 import { LIVE_CLOSE } from '../../core/live-close.ts';
 import { type HubView, type LiveMessage, LiveRequest } from '../../core/model/view.ts';
 import type { Logger } from '../../core/ports/logger.ts';
@@ -82,7 +83,7 @@ export class Live {
       this.#endSlow(viewer);
       return;
     }
-    const request = isBinary ? null : parse(data.toString());
+    const request = isBinary ? null : readJson(data.toString());
     if (!validator.Check(request)) {
       refuse(viewer, 'bad-request', USAGE);
       return;
@@ -198,12 +199,4 @@ export class Live {
 
 function refuse(viewer: Viewer, code: string, detail: string): void {
   viewer.socket.send(JSON.stringify({ type: 'error', code, detail } satisfies LiveMessage));
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

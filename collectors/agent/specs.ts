@@ -1,4 +1,5 @@
 import { Compile } from 'typebox/compile';
+import { readJson } from '../../core/json.ts';
 import type { AllowlistSpec } from '../../core/model/allowlist.ts';
 import { SpecBody } from '../../core/model/signed.ts';
 import type { Memory } from './state.ts';
@@ -18,7 +19,7 @@ export class Specs {
   get(digest: string): AllowlistSpec | null {
     const known = this.#read.get(digest);
     if (known !== undefined) return known;
-    const value = parse(this.#memory.kept(nameOf(digest)));
+    const value = readJson(this.#memory.kept(nameOf(digest)) ?? 'null');
     if (!validator.Check(value)) return null;
     this.#read.set(digest, value.spec);
     return value.spec;
@@ -37,12 +38,4 @@ export class Specs {
 
 function nameOf(digest: string): string {
   return `policy/spec/${digest}`;
-}
-
-function parse(text: string | null): unknown {
-  try {
-    return text === null ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { readJson } from '../../core/json.ts';
 import { Assigned, IntentKind, KeysBody, SiteBody, TargetBody, Version } from '../../core/model/signed.ts';
 import type { Spool } from '../../core/ports/spool.ts';
 
@@ -113,7 +114,7 @@ const EMPTY: AgentState = {
 export function readState(memory: Memory): AgentState {
   const text = memory.kept(KEPT_AS);
   if (text === null) return EMPTY;
-  const value = parse(text);
+  const value = readJson(text);
   return validator.Check(value) ? value : { ...EMPTY, touched: true, isLost: true };
 }
 
@@ -181,12 +182,4 @@ function newestGeneration({ absent, assignments }: TargetBody): number {
 function splitKey(key: string): [policy: string, generation: string] {
   const at = key.lastIndexOf('/');
   return [key.slice(0, at), key.slice(at + 1)];
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

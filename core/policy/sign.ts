@@ -1,5 +1,6 @@
 import { createPublicKey, type KeyObject, sign as signBytes, verify as verifyBytes } from 'node:crypto';
 import { Compile } from 'typebox/compile';
+import { readJson } from '../json.ts';
 import { type Envelope, type KeysBody, SignedBody, TENANT } from '../model/signed.ts';
 
 /** So that a signature made for something else never passes for one of these. */
@@ -37,7 +38,7 @@ export function openEnvelope(envelope: Envelope, trusted: TrustedKeys): Opened {
       code: 'bad-signature',
       detail: `the signature with key ${envelope.keyId} does not fit the document`,
     };
-  const body = parse(envelope.payload);
+  const body = readJson(envelope.payload);
   if (!validator.Check(body)) {
     const [error] = validator.Errors(body);
     return {
@@ -64,12 +65,4 @@ function publicKeyOf(x: string): KeyObject {
   if (keysRead.size >= MOST_KEYS_READ && oldest !== undefined) keysRead.delete(oldest);
   keysRead.set(x, key);
   return key;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

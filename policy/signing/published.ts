@@ -1,4 +1,5 @@
 import { Compile } from 'typebox/compile';
+import { readJson } from '../../core/json.ts';
 import {
   Envelope,
   type IntentKind,
@@ -89,16 +90,8 @@ export class PublishedDocuments {
 }
 
 function read(value: Uint8Array): Published | null {
-  const envelope = parse(Buffer.from(value).toString('utf8'));
+  const envelope = readJson(Buffer.from(value).toString('utf8'));
   if (!envelopes.Check(envelope)) return null;
-  const body = parse(envelope.payload);
+  const body = readJson(envelope.payload);
   return bodies.Check(body) ? { keyId: envelope.keyId, body } : null;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }

@@ -8,6 +8,7 @@ import { desiredState } from '../../core/policy/desired-state.ts';
 import { openEnvelope } from '../../core/policy/sign.ts';
 import { echoProof, keyFrom } from '../../core/seal.ts';
 import { until } from '../parts/process.ts';
+import { siteState } from '../policy/control-parts.ts';
 import { closeOf, type Door, type Inbox, openDoor } from './door.ts';
 
 type Channel = { socket: WebSocket; inbox: Inbox<HubMessage> };
@@ -185,7 +186,7 @@ describe('documents', () => {
 
   test('follow a site’s labels as the hub gives them; what it says of itself changes nothing', async () => {
     await door.say({
-      ...sayingOf('else-1'),
+      ...siteState('else-1', Date.now()),
       proposed: { env: 'test' },
       discovered: { env: 'test' },
     });
@@ -303,31 +304,3 @@ test('an address gets so many echoes and no more until time has passed, whatever
   expect(takes('192.0.2.1', 1000, 1000)).toBe(500);
   expect(takes('192.0.2.1', 3_600_000, 6000)).toBe(5000);
 });
-
-function sayingOf(site: string) {
-  const nowMs = Date.now();
-  return {
-    site,
-    kind: 'host' as const,
-    boot: '00000001-0a1b2c3d',
-    seq: 1,
-    payloadHash: 'x',
-    ts: nowMs,
-    receivedAtMs: nowMs,
-    intervalMs: 10_000,
-    clockOffsetMs: 0,
-    version: '0.1.0',
-    score: 100,
-    shown: 100,
-    caps: [],
-    components: { connectivity: 100 },
-    penalties: [],
-    cpu: 0.1,
-    memory: 0.2,
-    disk: 0.3,
-    links: { total: 1, up: 1 },
-    probesFailingSinceMs: null,
-    probesLostAtMs: null,
-    discovered: {},
-  };
-}
