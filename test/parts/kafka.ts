@@ -60,7 +60,8 @@ export async function startKafka({ namespace, host = '127.0.0.1' }: KafkaOptions
     await rm(dir, { recursive: true, force: true });
   };
   try {
-    const clusterId = randomBytes(16).toString('base64url');
+    // Hexadecimal, as 16 bytes of base64url are: one that began with a dash would be read as an option.
+    const clusterId = randomBytes(11).toString('hex');
     await runToEnd(
       java(
         libs,
