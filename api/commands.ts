@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Compile } from 'typebox/compile';
+import type { Revision } from '../core/model/metadata.ts';
 import { type Command, CommandResult, resourceKey } from '../core/model/resource.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import { type Log, LogError } from '../core/ports/log.ts';
@@ -12,9 +13,9 @@ const MAX_WAITING = 1000;
 const validator = Compile(CommandResult);
 
 export type Effect = NonNullable<CommandResult['spec']['effect']>;
-/** `revision` is the resource's after the change; null when there is none any more. */
+/** `stands` is what the resource is after the change; null when there is none any more. */
 export type Submitted =
-  | { ok: true; effect: Effect; revision: number | null }
+  | { ok: true; effect: Effect; stands: Revision | null }
   | { ok: false; problem: Problem };
 /** Who asks, and as what. */
 export type Asker = { by: string; role: NonNullable<Command['role']> };
@@ -44,13 +45,13 @@ export class Commands {
 
   /**
    * `key` is the resource it is about: commands of one resource keep their order. Nobody (null) may do nothing, as control
-   * says. With an expected revision, control refuses the change unless the resource has it.
+   * says. With a revision that it is meant for, control refuses the change unless the resource is at it.
    */
   async submit(
     asker: Asker | null,
     key: string,
     wanted: Command['do'],
-    expectedRevision?: number,
+    expected?: Revision,
   ): Promise<Submitted> {
     if (this.#waiting.size >= MAX_WAITING)
       return refused('too-many-requests', `${MAX_WAITING} changes wait already; try again in a moment`);
@@ -58,7 +59,7 @@ export class Commands {
       id: randomUUID(),
       by: asker?.by ?? '',
       ...(asker !== null && { role: asker.role }),
-      ...(expectedRevision !== undefined && { expectedRevision }),
+      ...(expected !== undefined && { expected }),
       atMs: this.#clock.nowMs(),
       do: wanted,
     };
@@ -81,15 +82,8 @@ export class Commands {
         'control-away',
         'the change is recorded, but no control role answered in time; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
       );
-    const {
-      ok,
-      code = 'internal',
-      detail = '',
-      pointer,
-      effect = 'unchanged',
-      revision = null,
-    } = result.spec;
-    if (ok) return { ok: true, effect, revision };
+    const { ok, code = 'internal', detail = '', pointer, effect = 'unchanged', stands = null } = result.spec;
+    if (ok) return { ok: true, effect, stands };
     return refused(isCode(code) ? code : 'internal', detail, pointer);
   }
 

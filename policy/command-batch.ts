@@ -1,6 +1,6 @@
 import { Compile } from 'typebox/compile';
 import type { FleetEvent } from '../core/model/event.ts';
-import { API_VERSION } from '../core/model/metadata.ts';
+import { API_VERSION, type Metadata } from '../core/model/metadata.ts';
 import { Command, type CommandResult } from '../core/model/resource.ts';
 import type { LogRecord } from '../core/ports/log.ts';
 import { commandEvents } from './command-event.ts';
@@ -64,14 +64,13 @@ function perform(command: Command, nowMs: number, draft: Draft, facts: PolicyFac
   const asked = { id: command.id, by: command.by, role: command.role, nowMs };
   const outcome = decide(command, asked, draft, facts);
   if (outcome.ok) for (const change of outcome.changes) draft.add(change);
-  const revision = standing(subjectOf(command.do), draft)?.revision;
-  const result = resultOf(asked, outcome, revision);
+  const result = resultOf(asked, outcome, standing(subjectOf(command.do), draft));
   draft.add({ put: result });
   return result;
 }
 
-/** `revision` is that of the command's resource after it. */
-function resultOf(asked: Omit<Asked, 'role'>, outcome: Outcome, revision?: number): CommandResult {
+/** `stands` is what the command's resource is after it. */
+function resultOf(asked: Omit<Asked, 'role'>, outcome: Outcome, stands?: Metadata): CommandResult {
   return {
     apiVersion: API_VERSION,
     kind: 'CommandResult',
@@ -80,7 +79,7 @@ function resultOf(asked: Omit<Asked, 'role'>, outcome: Outcome, revision?: numbe
       ? {
           ok: true,
           effect: outcome.effect,
-          ...(revision !== undefined && { revision }),
+          ...(stands !== undefined && { stands: { uid: stands.uid, revision: stands.revision } }),
           ...(outcome.told !== undefined && { told: outcome.told }),
         }
       : { ...outcome },

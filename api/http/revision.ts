@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import Type from 'typebox';
+import type { Revision } from '../../core/model/metadata.ts';
 import { type Problem, problem } from '../../core/problem.ts';
 
 /** Header of a change that is meant for what its caller has read, and for nothing newer. */
@@ -7,26 +8,32 @@ export const IfMatch = Type.Object({
   'if-match': Type.Optional(
     Type.String({
       description:
-        'The `ETag` of the resource that the change is meant for, as `"3"`; `revision-conflict` when it has another one',
+        'The `ETag` of the resource that the change is meant for, as it came; `revision-conflict` when it is at another one, also when it was deleted and made again',
     }),
   ),
 });
 
+const ETAG = /^"([1-9][0-9]{0,14})-([0-9a-z-]{1,64})"$/;
+
 /** The revision that a change is meant for; undefined when its caller does not say. */
 export function readIfMatch(headers: {
   'if-match'?: string | undefined;
-}): { ok: true; revision: number | undefined } | { ok: false; problem: Problem } {
+}): { ok: true; revision: Revision | undefined } | { ok: false; problem: Problem } {
   const text = headers['if-match'];
   if (text === undefined) return { ok: true, revision: undefined };
-  const digits = /^"([1-9][0-9]{0,14})"$/.exec(text)?.[1];
-  if (digits !== undefined) return { ok: true, revision: Number(digits) };
+  const [, digits, uid] = ETAG.exec(text) ?? [];
+  if (digits !== undefined && uid !== undefined)
+    return { ok: true, revision: { uid, revision: Number(digits) } };
   return {
     ok: false,
-    problem: problem('bad-request', 'If-Match is not an ETag of this hub; send it as it came, as in "3"'),
+    problem: problem(
+      'bad-request',
+      'If-Match is not an ETag of this hub; send it as it came, quotes and all',
+    ),
   };
 }
 
 /** Says of which revision of its resource an answer is. */
-export function sendRevision(reply: FastifyReply, revision: number | null): void {
-  if (revision !== null) reply.header('etag', `"${revision}"`);
+export function sendRevision(reply: FastifyReply, stands: Revision | null): void {
+  if (stands !== null) reply.header('etag', `"${stands.revision}-${stands.uid}"`);
 }

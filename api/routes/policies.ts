@@ -50,7 +50,7 @@ function readRoute(app: App, { directory }: Pick<RouteParts, 'directory'>): void
       const stored = storedDocument(directory(), kind, name);
       if (stored === null)
         return sendProblem(reply, kind === 'VirtualSite' ? noVirtualSite(name) : noAllowlist(name));
-      sendRevision(reply, stored.metadata.revision);
+      sendRevision(reply, stored.metadata);
       return stored.document;
     },
   });
@@ -169,7 +169,7 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
       const wanted = { verb: 'apply', document } as const;
       const done = await commands().submit(principal, resourceKey(kind, name), wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
-      sendRevision(reply, done.revision);
+      sendRevision(reply, done.stands);
       return { effect: done.effect, kind, name } satisfies Applied;
     },
   });

@@ -72,6 +72,7 @@ function addRoute(app: App, parts: Parts): void {
         renew: false,
       });
       if (!done.ok) return sendProblem(reply, done.problem);
+      sendRevision(reply, done.stands);
       return reply.code(201).send(invitation.shown);
     },
   });
@@ -129,7 +130,7 @@ function labelRoute(app: App, parts: Parts): void {
       const wanted = { verb: 'site.label', site: params.id, labels } as const;
       const done = await parts.commands().submit(principal, key, wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
-      sendRevision(reply, done.revision);
+      sendRevision(reply, done.stands);
       return { effect: done.effect, kind: 'Site', name: params.id } satisfies Applied;
     },
   });
@@ -143,13 +144,15 @@ function removeRoute(app: App, parts: Parts): void {
       tags: ['sites'],
       summary: 'Remove a site; what it reported stays until its time is over',
       params: Path,
+      headers: IfMatch,
       response: answers(Applied),
     },
-    handler: async ({ params, principal }, reply) => {
+    handler: async ({ params, headers, principal }, reply) => {
+      const meant = readIfMatch(headers);
+      if (!meant.ok) return sendProblem(reply, meant.problem);
       const key = resourceKey('Site', params.id);
-      const done = await parts
-        .commands()
-        .submit(principal, key, { verb: 'delete', kind: 'Site', name: params.id });
+      const wanted = { verb: 'delete', kind: 'Site', name: params.id } as const;
+      const done = await parts.commands().submit(principal, key, wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
       return { effect: done.effect, kind: 'Site', name: params.id } satisfies Applied;
     },

@@ -63,7 +63,7 @@ function detailRoute(app: App, { store }: Parts, find: Find): void {
       const entry = find(id);
       if (entry === undefined) return sendProblem(reply, noSite(id));
       const { site, state, view } = entry;
-      sendRevision(reply, site.metadata.revision);
+      sendRevision(reply, site.metadata);
       const [report, ledgers] = await Promise.all([newestReport(store, state), readLedgers(store, [id])]);
       return {
         site: view,

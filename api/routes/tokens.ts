@@ -5,6 +5,7 @@ import { SiteId } from '../../core/model/site.ts';
 import { Applied, TokenPage, TokenView } from '../../core/model/view.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
+import { IfMatch, readIfMatch, sendRevision } from '../http/revision.ts';
 import { tokenHash } from '../sign-in/sign-in.ts';
 import { answers, badCursor } from './answers.ts';
 import { PageQuery, pageOf } from './paging.ts';
@@ -49,6 +50,7 @@ export function tokenRoutes(app: App, parts: Pick<RouteParts, 'directory' | 'com
         tokenHash: tokenHash(token),
       });
       if (!done.ok) return sendProblem(reply, done.problem);
+      sendRevision(reply, done.stands);
       const createdAtMs = directory().tokens.get(name)?.metadata.createdAtMs ?? clock.nowMs();
       return reply.code(201).send({ name, role, createdAtMs, token } satisfies TokenView);
     },
@@ -60,11 +62,15 @@ export function tokenRoutes(app: App, parts: Pick<RouteParts, 'directory' | 'com
       tags: ['tokens'],
       summary: 'Delete a token, and end the sessions that were opened with it',
       params: Path,
+      headers: IfMatch,
       response: answers(Applied),
     },
-    handler: async ({ params: { name }, principal }, reply) => {
+    handler: async ({ params: { name }, headers, principal }, reply) => {
+      const meant = readIfMatch(headers);
+      if (!meant.ok) return sendProblem(reply, meant.problem);
       const key = resourceKey('Token', name);
-      const done = await commands().submit(principal, key, { verb: 'delete', kind: 'Token', name });
+      const wanted = { verb: 'delete', kind: 'Token', name } as const;
+      const done = await commands().submit(principal, key, wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
       return { effect: done.effect, kind: 'Token', name } satisfies Applied;
     },

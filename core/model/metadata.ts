@@ -17,6 +17,13 @@ export const Metadata = Type.Object({
 });
 export type Metadata = Static<typeof Metadata>;
 
+/** Which state of which resource: one that was deleted and made again has another uid, and counts from 1 again. */
+export const Revision = Type.Object({
+  uid: Type.String(),
+  revision: Type.Integer({ minimum: 1 }),
+});
+export type Revision = Static<typeof Revision>;
+
 /** The schema of a resource of table `resources`. */
 export function resource<K extends string, S extends TSchema>(kind: K, spec: S) {
   return Type.Object({

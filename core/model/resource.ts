@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { AllowlistDocument } from './allowlist.ts';
 import { EVENT_KINDS } from './event.ts';
-import { API_VERSION, LabelSelector, ResourceName, resource, Timestamp } from './metadata.ts';
+import { API_VERSION, LabelSelector, ResourceName, Revision, resource, Timestamp } from './metadata.ts';
 import { Allowlist, Rollout } from './rollout.ts';
 import { IntentKind, KeysBody } from './signed.ts';
 import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
@@ -124,8 +124,8 @@ export const CommandResult = resource(
     detail: Type.Optional(Type.String()),
     /** JSON pointer to the field of the document that is at fault, when it is one. */
     pointer: Type.Optional(Type.String()),
-    /** The resource's revision after the command; absent when there is none (any more). */
-    revision: Type.Optional(Type.Integer({ minimum: 1 })),
+    /** What the resource is after the command; absent when there is none (any more). */
+    stands: Type.Optional(Revision),
     /** Whether anything changed: applying the same document twice is `unchanged`. */
     effect: Type.Optional(Type.Enum(['created', 'updated', 'unchanged', 'deleted'])),
     /** What it did that an event tells, when its kind and effect don't say it. */
@@ -169,8 +169,8 @@ export const Command = Type.Object({
   by: Type.String(),
   /** Absent only in what versions before 0.2 wrote, which control refuses unless it has answered it already. */
   role: Type.Optional(Type.Enum(ASKING)),
-  /** The revision of the resource that the change is meant for; control refuses it when it has another one, or is gone. */
-  expectedRevision: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** What the change is meant for; control refuses it when the resource is at another revision, another one, or gone. */
+  expected: Type.Optional(Revision),
   atMs: Timestamp,
   do: Type.Union([
     Type.Object({

@@ -25,15 +25,21 @@ export function decide(command: Command, asked: Asked, registered: Registered, f
 }
 
 /** Null when the resource is what whoever asks thinks it is, or they don't say. */
-function conflict({ do: wanted, expectedRevision }: Command, registered: Registered): Outcome | null {
-  if (expectedRevision === undefined) return null;
+function conflict({ do: wanted, expected }: Command, registered: Registered): Outcome | null {
+  if (expected === undefined) return null;
   const { kind, name } = subjectOf(wanted);
-  const revision = standing({ kind, name }, registered)?.revision;
-  if (revision === expectedRevision) return null;
-  const stands = revision === undefined ? 'is gone' : `is at revision ${revision}`;
+  const now = standing({ kind, name }, registered);
+  const isSame = now?.uid === expected.uid;
+  if (isSame && now?.revision === expected.revision) return null;
+  const stands =
+    now === undefined
+      ? 'is gone'
+      : isSame
+        ? `is at revision ${now.revision}`
+        : 'was deleted and made again meanwhile';
   return refuse(
     'revision-conflict',
-    `${kind} ${name} ${stands}, the change is meant for revision ${expectedRevision}; read it again and make the change on what stands there`,
+    `${kind} ${name} ${stands}, the change is meant for revision ${expected.revision}; read it again and make the change on what stands there`,
   );
 }
 

@@ -199,28 +199,36 @@ describe('a guard holds for its sites', () => {
 });
 
 describe('an expected revision', () => {
-  it('lets the change through only while the resource has it', () => {
+  it('lets the change through only while the resource is that one and has it', () => {
     const registry = new Registry();
-    expect(ask(registry, virtualSite('x', 'one'), { expectedRevision: 1 })).toMatchObject({
+    const other = { uid: 'a-1', revision: 1 };
+    expect(ask(registry, virtualSite('x', 'one'), { expected: other })).toMatchObject({
       code: 'revision-conflict',
       detail: expect.stringContaining('is gone'),
     });
-    expect(ask(registry, virtualSite('x', 'one'))).toMatchObject({ effect: 'created', revision: 1 });
-    expect(ask(registry, virtualSite('x', 'two'), { expectedRevision: 1 })).toMatchObject({
-      effect: 'updated',
-      revision: 2,
+    const created = ask(registry, virtualSite('x', 'one'));
+    expect(created).toMatchObject({ effect: 'created', stands: { revision: 1 } });
+    const uid = created?.stands?.uid ?? '';
+    const expected = (revision: number) => ({ expected: { uid, revision } });
+    expect(ask(registry, virtualSite('x', 'two'), { expected: other })).toMatchObject({
+      code: 'revision-conflict',
+      detail: expect.stringContaining('made again'),
     });
-    expect(ask(registry, virtualSite('x', 'three'), { expectedRevision: 1 })).toMatchObject({
+    expect(ask(registry, virtualSite('x', 'two'), expected(1))).toMatchObject({
+      effect: 'updated',
+      stands: { uid, revision: 2 },
+    });
+    expect(ask(registry, virtualSite('x', 'three'), expected(1))).toMatchObject({
       code: 'revision-conflict',
       detail: expect.stringContaining('is at revision 2'),
     });
-    expect(ask(registry, virtualSite('x', 'two'), { expectedRevision: 2 })).toMatchObject({
+    expect(ask(registry, virtualSite('x', 'two'), expected(2))).toMatchObject({
       effect: 'unchanged',
-      revision: 2,
+      stands: { uid, revision: 2 },
     });
     const remove: Command['do'] = { verb: 'delete', kind: 'VirtualSite', name: 'x' };
-    expect(ask(registry, remove, { expectedRevision: 1 })).toMatchObject({ code: 'revision-conflict' });
-    const removed = ask(registry, remove, { expectedRevision: 2 });
+    expect(ask(registry, remove, expected(1))).toMatchObject({ code: 'revision-conflict' });
+    const removed = ask(registry, remove, expected(2));
     expect(removed).toEqual({ ok: true, effect: 'deleted' });
   });
 });
