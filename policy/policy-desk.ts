@@ -73,11 +73,14 @@ export class PolicyDesk {
       readOnly: () => this.#readOnly(),
       published: (kind, name) => {
         const { documents } = this.#publisher;
-        const version = documents.target(kind, name)?.body.version;
-        const generation = documents.generations(kind, name).at(-1) ?? 0;
-        return version === undefined && generation === 0
+        const target = documents.target(kind, name)?.body;
+        const generation = Math.max(
+          documents.generations(kind, name).at(-1) ?? 0,
+          target?.lastGeneration ?? 0,
+        );
+        return target === undefined && generation === 0
           ? null
-          : { version: version ?? { epoch: 1, n: 0 }, generation };
+          : { version: target?.version ?? { epoch: 1, n: 0 }, generation };
       },
       reported: () => this.#seen.generations(),
       highestEpoch: () => Math.max(this.#ownEpoch(), this.#seen.highestEpoch()),

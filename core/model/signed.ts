@@ -47,6 +47,11 @@ export const Assigned = Type.Object({
   mode: Mode,
   probes: Type.Array(ProbeRequest, { maxItems: 16 }),
   established: Type.Enum(['keep', 'cut']),
+  /**
+   * The target version with which the policy began, or with which somebody had it tried again last. A site that has refused
+   * this content in this mode goes on refusing it, under whatever newer version, until it comes with a newer attempt.
+   */
+  attempt: Version,
 });
 export type Assigned = Static<typeof Assigned>;
 
@@ -90,6 +95,8 @@ export const TargetBody = Type.Object({
   expiresAtMs: EpochMs,
   /** The policy was deleted: withdraw it everywhere. */
   absent: Type.Boolean(),
+  /** Of a deletion: the newest generation there was. A policy of the same name goes on counting above it. */
+  lastGeneration: Type.Optional(Type.Integer({ minimum: 0 })),
   assignments: Type.Array(Assignment, { maxItems: 32 }),
 });
 export type TargetBody = Static<typeof TargetBody>;

@@ -38,8 +38,9 @@ export function targetContent(spec: RolloutSpec, registered: Registered): Target
 }
 
 /** Of a policy that was deleted. */
-export function absentContent(kind: TargetBody['kind'], name: string): TargetContent {
-  return { type: 'target', semantics: SEMANTICS, tenant: TENANT, kind, name, absent: true, assignments: [] };
+export function absentContent(kind: TargetBody['kind'], name: string, lastGeneration: number): TargetContent {
+  const said = { type: 'target', semantics: SEMANTICS, tenant: TENANT, kind, name } as const;
+  return { ...said, absent: true, lastGeneration, assignments: [] };
 }
 
 export function specBody({ metadata, spec }: Allowlist): SpecBody {

@@ -22,7 +22,7 @@ import type { Published, PublishedDocuments } from './published.ts';
 
 /** Until when a target may be accepted; it is issued again, unchanged, when half of that is over. */
 const ACCEPTED_FOR_MS = 7 * 86_400_000;
-/** Specifications beyond those that a target names, newest first. The newest one says how far generations were numbered. */
+/** Newest specifications that are kept, also when the target does not name them. */
 const SPECS_KEPT = 8;
 
 /** The version under which the target has to go out, when it does not fit what is published; null when it fits. */
@@ -55,8 +55,13 @@ export function policyEntries(
     // Only what somebody deleted is withdrawn. That it is not there can be a loss, and then sites keep what they have.
     const isDeleted = before?.body.absent === true || isWithdrawn(kind, name, registered);
     if (before === undefined || !isDeleted) return { specs: [], targets: [], obsolete: [] };
-    const targets = absentTarget(before, epoch, signer, nowMs);
-    return { specs: [], targets, obsolete: obsoleteSpecs(kind, name, new Set(), published) };
+    // A site withdraws without any specification; it needs the target alone, however late it comes back.
+    const generations = published.generations(kind, name);
+    return {
+      specs: [],
+      targets: absentTarget(before, generations.at(-1) ?? 0, epoch, signer, nowMs),
+      obsolete: removed(kind, name, generations),
+    };
   }
   const content = targetContent(rollout.spec, registered);
   const bases = rollout.spec.base.map(({ generation }) => generation);
@@ -102,23 +107,30 @@ function obsoleteSpecs(
   needed: ReadonlySet<number>,
   published: PublishedDocuments,
 ): TableEntry[] {
-  return published
-    .generations(kind, name)
-    .slice(0, -SPECS_KEPT)
-    .filter((generation) => !needed.has(generation))
-    .map((generation) => ({ key: specKey(kind, name, generation), value: null }));
+  const old = published.generations(kind, name).slice(0, -SPECS_KEPT);
+  return removed(
+    kind,
+    name,
+    old.filter((generation) => !needed.has(generation)),
+  );
+}
+
+function removed(kind: IntentKind, name: string, generations: readonly number[]): TableEntry[] {
+  return generations.map((generation) => ({ key: specKey(kind, name, generation), value: null }));
 }
 
 function absentTarget(
   before: Published<TargetBody>,
+  newestThere: number,
   epoch: number,
   signer: SigningKey,
   nowMs: number,
 ): TableEntry[] {
-  const { kind, name, version, absent } = before.body;
-  const isDated = absent && version.epoch >= epoch;
+  const { kind, name, version, absent, lastGeneration } = before.body;
+  const content = absentContent(kind, name, Math.max(lastGeneration ?? 0, newestThere));
+  const isDated = absent && lastGeneration === content.lastGeneration && version.epoch >= epoch;
   const due = isDated ? version : { epoch: Math.max(epoch, version.epoch), n: version.n + 1 };
-  return targetEntry(absentContent(kind, name), due, before, signer, nowMs);
+  return targetEntry(content, due, before, signer, nowMs);
 }
 
 /** None when it is there, in a version as new, by the key that signs, and with time left. */

@@ -102,6 +102,9 @@ describe('a rollout', () => {
       return target?.absent === true && target;
     });
     expect(hub.rollout('audit')).toBeUndefined();
+    // A site needs no more than that to withdraw it: what it said is not kept.
+    const specs = () => [...hub.views.specs.entries()].filter(([key]) => key.includes('/audit/'));
+    await expect.poll(() => specs().length, SOON).toBe(0);
     await hub.ask(allowlist('audit', ['audit.example']));
     await expect.poll(() => hub.target('audit')?.version.n ?? 0, SOON).toBeGreaterThan(absent.version.n);
     expect(hub.resource('Allowlist', 'audit').spec.generation).toBe(2);
