@@ -10,12 +10,14 @@ const SITES_READ = 5_000;
 const questions = Compile(StageQuestion);
 const evidences = Compile(SiteEvidence);
 
-/** Asks the rows that are stored the question of a decision again; null where none was recorded. */
+/** Asks the rows that are stored the question of a decision again, while all are kept; null where none was recorded. */
 export type Recompute = (
   rollout: string,
   stageKey: string,
   decidedAtMs: number,
-) => Promise<{ again: StageVerdict } | null>;
+) => Promise<
+  { outcome: 'answered'; again: StageVerdict } | { outcome: 'expired'; keptUntilMs: number } | null
+>;
 
 const DECISIONS = `
   SELECT stage_key AS stageKey, toUnixTimestamp64Milli(max(decided_at)) AS decidedAtMs,
@@ -71,7 +73,9 @@ export async function readDecisions(
       question,
       sites,
       sitesLeftOut: Math.max(0, question.sites.length - sites.length),
-      ...(asked !== null && { recomputed: comparison(verdict, sites, asked.again) }),
+      ...(asked !== null && {
+        recomputed: asked.outcome === 'expired' ? asked : comparison(verdict, sites, asked.again),
+      }),
     });
   }
   return decisions;
@@ -101,5 +105,6 @@ function comparison(
     return was === undefined || was === one.verdict ? [] : [`${one.site}: was ${was}, now ${one.verdict}`];
   });
   if (again.verdict !== verdict) differences.unshift(`the stage: was ${verdict}, now ${again.verdict}`);
-  return { verdict: again.verdict, isSame: differences.length === 0, differences: differences.slice(0, 100) };
+  const isSame = differences.length === 0;
+  return { outcome: 'answered', verdict: again.verdict, isSame, differences: differences.slice(0, 100) };
 }

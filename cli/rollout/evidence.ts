@@ -12,7 +12,7 @@ export function addRolloutEvidenceCommand(rollout: Command, context: CommandCont
     .description('what each decision rested on, as text for a change ticket')
     .argument('<kind/name>', 'as allowlist/payments')
     .option('--generation <number>', 'of this one; of the one decided about last when left out')
-    .option('--recompute', 'ask the stored rows again; exit 1 when a verdict differs')
+    .option('--recompute', 'ask the stored rows again; exit 1 when a verdict differs, or is too old for it')
     .action(async (text: string, options: { generation?: string; recompute?: boolean }, command: Command) => {
       const { path } = rolloutPath(text);
       const run = beginRun(command, context);
@@ -23,8 +23,11 @@ export function addRolloutEvidenceCommand(rollout: Command, context: CommandCont
       if (answer.decisions.length === 0)
         run.note('No decision was made yet; `plumbline rollout status` shows where it stands.');
       run.print(answer, () => evidenceLines(answer));
-      if (answer.decisions.some(({ recomputed }) => recomputed?.isSame === false))
+      const asked = answer.decisions.flatMap(({ recomputed }) => recomputed ?? []);
+      if (asked.some((one) => one.outcome === 'answered' && !one.isSame))
         throw new Refusal(EXIT.violations, 'The stored rows do not give the same verdict.');
+      if (asked.some(({ outcome }) => outcome === 'expired'))
+        throw new Refusal(EXIT.violations, 'Some decisions are older than the reports that are kept.');
     });
 }
 
@@ -57,15 +60,19 @@ function decisionLines(policy: string, decision: StoredDecision): string[] {
     ...(question.newRules.length === 0 ? [] : [`  new rules ${question.newRules.join(', ')}`]),
     ...(question.probes.length === 0 ? [] : [`  probes    ${question.probes.join(', ')}`]),
     ...reasons.map((reason) => `  because   ${reason}`),
-    ...(recomputed === undefined
-      ? []
-      : [
-          `  again     ${recomputed.isSame ? 'the stored rows give the same verdict' : `the stored rows differ: ${recomputed.differences.join('; ')}`}`,
-        ]),
+    ...(recomputed === undefined ? [] : [`  again     ${againText(recomputed)}`]),
     `  sites     ${sites.length}`,
     ...sites.flatMap(siteLines),
     ...(decision.sitesLeftOut > 0 ? [`    and ${decision.sitesLeftOut} more`] : []),
   ];
+}
+
+function againText(recomputed: NonNullable<StoredDecision['recomputed']>): string {
+  if (recomputed.outcome === 'expired')
+    return `can't be asked: reports that it rests on were kept until ${moment(recomputed.keptUntilMs)}; the evidence below is what they said`;
+  return recomputed.isSame
+    ? 'the stored rows give the same verdict'
+    : `the stored rows differ: ${recomputed.differences.join('; ')}`;
 }
 
 function siteLines({ site, verdict, reasons, evidence }: StoredDecision['sites'][number]): string[] {

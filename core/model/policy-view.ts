@@ -155,9 +155,20 @@ export const StoredDecision = Type.Object({
   ),
   /** Sites that the question was about and that are not listed: 5,000 at most are. */
   sitesLeftOut: Count,
-  /** Only when asked for: the verdict that the stored rows give now, and where it differs. */
+  /**
+   * Only when asked for: the verdict that the stored rows give now, and where it differs; or that reports which it rested on
+   * were kept until a time that is over, so that none can be given.
+   */
   recomputed: Type.Optional(
-    Type.Object({ verdict: Verdict, isSame: Type.Boolean(), differences: Type.Array(Type.String()) }),
+    Type.Union([
+      Type.Object({
+        outcome: Type.Literal('answered'),
+        verdict: Verdict,
+        isSame: Type.Boolean(),
+        differences: Type.Array(Type.String()),
+      }),
+      Type.Object({ outcome: Type.Literal('expired'), keptUntilMs: Type.Number() }),
+    ]),
   ),
 });
 export type StoredDecision = Static<typeof StoredDecision>;

@@ -31,6 +31,9 @@ type Values = {
 /** `Bytes` is ClickHouse's String, written from bytes. */
 export type ColumnType = keyof Values;
 
+/** How long a row of table `report` is kept at least, by its `ts`. What is derived of it is kept longer. */
+export const REPORTS_KEPT_DAYS = 3;
+
 export const STORE_TABLES = {
   /** One accepted report. Identity (site, boot, seq); partitioned by the day of `ts`. */
   report: {

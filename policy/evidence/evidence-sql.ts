@@ -9,6 +9,11 @@ const SCORE_WINDOW_MS = 600_000;
 export const NEWEST_SCORES = 6;
 const SLACK_MS = 3_600_000;
 
+/** From when on the hub has to have its reports, to find again what it found about a stage that began at `startedAtMs`. */
+export function reportsNeededFromMs(startedAtMs: number): number {
+  return startedAtMs - SCORE_WINDOW_MS - SLACK_MS;
+}
+
 const RECEIVED = 'toUnixTimestamp64Milli(received_at)';
 const ms = (name: string) => `fromUnixTimestamp64Milli({${name}:Int64}, 'UTC')`;
 const WITHIN = `ts >= ${ms('started')} - INTERVAL ${(SCORE_WINDOW_MS + SLACK_MS) / 1000} SECOND
@@ -101,7 +106,7 @@ GROUP BY site`;
 
 export const DECISION_SQL = `
 SELECT stage_key, toUnixTimestamp64Milli(decided_at) AS decided_ms, toString(verdict) AS verdict, reason_text, verifier_version,
-  question
+  question, toUnixTimestamp64Milli(now64(3)) AS now_ms
 FROM plumbline.decision FINAL
 WHERE rollout = {rollout:String} AND ({stage:String} = '' OR stage_key = {stage:String})
   AND ({at:Int64} = 0 OR decided_at = ${ms('at')})

@@ -1,5 +1,6 @@
 import { Compile } from 'typebox/compile';
 import { VERDICTS, type Verdict } from '../../core/model/rollout.ts';
+import { REPORTS_KEPT_DAYS } from '../../core/model/rows.ts';
 import {
   type SiteEvidence,
   type SiteVerdict,
@@ -17,12 +18,17 @@ import {
   QUARANTINE_SQL,
   RECORDED_SQL,
   REPORT_SQL,
+  reportsNeededFromMs,
 } from './evidence-sql.ts';
 import { firstSeen, type Settled, type Sighting, settledSites } from './late.ts';
 
 /** So many reports a query, that it stays within a reader's memory, and so many sites, within the length of parameters. */
 const REPORTS_PER_QUERY = 500_000;
 const SITES_PER_QUERY = 1500;
+
+const DAY_MS = 86_400_000;
+/** The store drops no row while it is asked for, with much to spare. */
+const ASKING_MS = 60_000;
 
 const questionShape = Compile(StageQuestion);
 
@@ -35,7 +41,11 @@ export type Decided = {
   reasons: string[];
   sites: SiteVerdict[];
 };
-export type Recomputed = { decided: Decided; again: StageVerdict; same: boolean };
+export type Recomputed = { decided: Decided } & (
+  | { outcome: 'answered'; again: StageVerdict; same: boolean }
+  /** Reports that it rests on may be gone, without which another verdict could come out: none is given. */
+  | { outcome: 'expired'; keptUntilMs: number }
+);
 
 /*
  * What the store has recorded about a stage, and what was decided from it.
@@ -47,7 +57,8 @@ export type Recomputed = { decided: Decided; again: StageVerdict; same: boolean 
  *   began, and besides under a key of its own, so that the stage's own decision stays its newest.
  * - `settled` and `firstSeen` say what is known of such sites (late.ts).
  * - `recompute` asks the question of a recorded decision again, the newest of the rollout (as `Allowlist/payments`) unless
- *   told which. Null where nothing is recorded. Reports are kept 3 days, what they say of policies 14.
+ *   told which. Null where nothing is recorded. Once the first report that it may rest on is past its time
+ *   (REPORTS_KEPT_DAYS), the outcome is `expired`; the evidence that was recorded with the decision is kept longer.
  */
 export interface Evidence {
   gather(question: StageQuestion): Promise<SiteEvidence[]>;
@@ -188,6 +199,7 @@ type DecisionRow = {
   reason_text: string[];
   verifier_version: number;
   question: string;
+  now_ms: number;
 };
 type RecordedRow = { site: string; verdict: string; reason_code: string[]; reason_text: string[] };
 
@@ -215,8 +227,10 @@ async function recompute(
     reasons: row.reason_text,
     sites: recorded.map(siteVerdict),
   };
+  const keptUntilMs = reportsNeededFromMs(question.startedAtMs) + REPORTS_KEPT_DAYS * DAY_MS;
+  if (row.now_ms + ASKING_MS > keptUntilMs) return { decided, outcome: 'expired', keptUntilMs };
   const again = verifyStage(question, await gather(store, question));
-  return { decided, again, same: isSame(decided, again) };
+  return { decided, outcome: 'answered', again, same: isSame(decided, again) };
 }
 
 function siteVerdict({ site, verdict, reason_code: codes, reason_text: texts }: RecordedRow): SiteVerdict {

@@ -14,7 +14,10 @@ beforeAll(async () => {
     recompute: async (rollout, stageKey, decidedAtMs) => {
       asked.push([rollout, stageKey, decidedAtMs]);
       const sites = [{ site: 't1', verdict: 'fail' as const, reasons: [] }];
-      return { again: { verdict: 'inconclusive', reasons: [], sites, hits: 0, unexpectedDenies: 0 } };
+      return {
+        outcome: 'answered',
+        again: { verdict: 'inconclusive', reasons: [], sites, hits: 0, unexpectedDenies: 0 },
+      };
     },
   });
   door = open.door;
@@ -179,6 +182,7 @@ test('a decision comes with its question and evidence, and says where the rows n
   const again = await door.get<RolloutEvidence>(`${EVIDENCE}?generation=9&recompute=true`);
   expect(asked).toEqual([['Allowlist/payments', stageKey, atMs]]);
   expect(again.decisions[0]?.recomputed).toEqual({
+    outcome: 'answered',
     verdict: 'inconclusive',
     isSame: false,
     differences: ['the stage: was pass, now inconclusive', 't1: was pass, now fail'],

@@ -139,7 +139,12 @@ describe('rollout evidence', () => {
         ...evidence,
         decisions: evidence.decisions.map((one) => ({
           ...one,
-          recomputed: { verdict: 'fail', isSame, differences: isSame ? [] : ['test-b: was fail, now pass'] },
+          recomputed: {
+            outcome: 'answered',
+            verdict: 'fail',
+            isSame,
+            differences: isSame ? [] : ['test-b: was fail, now pass'],
+          },
         })),
       },
     });
@@ -151,6 +156,17 @@ describe('rollout evidence', () => {
     const other = await cli('rollout evidence allowlist/payments --recompute');
     expect([other.code, other.err]).toEqual([1, 'The stored rows do not give the same verdict.\n']);
     expect(other.out).toContain('the stored rows differ: test-b: was fail, now pass');
+  });
+
+  test('--recompute of what is too old for it says so, and is no proof', async () => {
+    const evidence = madeUpEvidence(NOW_MS);
+    const recomputed = { outcome: 'expired', keptUntilMs: NOW_MS - 1000 };
+    const decisions = evidence.decisions.map((one) => ({ ...one, recomputed }));
+    hub.on(`GET ${PATH}/evidence`, () => ({ value: { ...evidence, decisions } }));
+    const { code, out, err } = await cli('rollout evidence allowlist/payments --recompute');
+    expect([code, err]).toEqual([1, 'Some decisions are older than the reports that are kept.\n']);
+    expect(out).toContain("again     can't be asked: reports that it rests on were kept until");
+    expect(out).not.toContain('the stored rows');
   });
 
   test('with -o json it is what the hub said', async () => {

@@ -1,4 +1,9 @@
-import { type ColumnType, STORE_TABLES, type StoreTable } from '../../../core/model/rows.ts';
+import {
+  type ColumnType,
+  REPORTS_KEPT_DAYS,
+  STORE_TABLES,
+  type StoreTable,
+} from '../../../core/model/rows.ts';
 import { DATABASE, SMALL_PARTS } from './database.ts';
 
 /*
@@ -20,7 +25,7 @@ const ENGINES: Readonly<Record<StoreTable, Engine>> = {
     orderBy: 'site, boot, seq',
     partitionBy: 'toYYYYMMDD(ts)',
     version: 'first_received',
-    ttl: 'toDateTime(ts) + INTERVAL 3 DAY',
+    ttl: `toDateTime(ts) + INTERVAL ${REPORTS_KEPT_DAYS} DAY`,
     plainStrings: true,
   },
   quarantine: {

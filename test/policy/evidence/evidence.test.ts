@@ -107,6 +107,7 @@ describe('a recorded decision', () => {
     }));
     await insert(later);
     const again = await evidence.recompute('Allowlist/payments');
+    if (again?.outcome !== 'answered') throw new Error('it is expired');
     expect(again).toMatchObject({ same: true, decided: { decidedAtMs, verifierVersion: 1 } });
     expect(again?.decided.sites).toHaveLength(SITES + 1);
     expect(again?.again.verdict).toBe(verdict.verdict);
@@ -134,6 +135,26 @@ describe('a recorded decision', () => {
         same: false,
       });
     }
+  });
+
+  test('that rests on reports which may be gone is not asked again, and says so', async () => {
+    const evidence = createEvidence({ store });
+    const gathered = await evidence.gather({ ...asked, sites: ['site-1'] });
+    const nowMs = Date.now();
+    const about = async (startedAtMs: number) => {
+      const question = { ...asked, sites: ['site-1'], startedAtMs, decidedAtMs: startedAtMs + 615_000 };
+      await evidence.record(question, verifyStage(question, gathered), gathered, question.decidedAtMs);
+      return evidence.recompute('Allowlist/payments', stageKey(question));
+    };
+    // Scores of ten minutes before, an hour for clocks that are off, and three days that reports are kept.
+    const lastMs = nowMs - 3 * 86_400_000 + 4_200_000;
+    expect(await about(lastMs + 300_000)).toMatchObject({ outcome: 'answered' });
+    const expired = await about(lastMs - 300_000);
+    expect(expired).toEqual({
+      outcome: 'expired',
+      keptUntilMs: nowMs - 300_000,
+      decided: expect.objectContaining({ decidedAtMs: lastMs + 315_000 }),
+    });
   });
 
   test('is in the views that people read', async () => {
