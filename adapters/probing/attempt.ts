@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { ask } from './datagram.ts';
 
 /*
  * A program of its own: becomes another user, for good, and tries one connection from a source port of a range. Started as
@@ -10,6 +11,7 @@ type Order = {
   gid: number;
   address: string;
   port: number;
+  protocol: 'TCP' | 'UDP';
   fromPort: number;
   toPort: number;
   timeoutMs: number;
@@ -29,7 +31,13 @@ const PORTS_TRIED = 8;
 // cast: the program's own caller wrote it, and an attempt with anything else fails by itself
 const order = JSON.parse(process.argv[2] ?? '{}') as Order;
 
-function attempt({ address, port, timeoutMs }: Order, localPort: number): Promise<Met | 'taken'> {
+async function attempt(to: Order, localPort: number): Promise<Met | 'taken'> {
+  if (to.protocol === 'TCP') return connectTo(to, localPort);
+  const { outcome, ...rest } = await ask({ ...to, localPort });
+  return outcome === 'taken' ? 'taken' : { outcome, ...rest };
+}
+
+function connectTo({ address, port, timeoutMs }: Order, localPort: number): Promise<Met | 'taken'> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, localPort, timeout: timeoutMs });
     const finish = (met: Met | 'taken') => {

@@ -7,6 +7,7 @@ import { Compile } from 'typebox/compile';
 import { readJson } from '../../core/json.ts';
 import type { Workload } from '../../core/ports/enforcer.ts';
 import type { ProbeMeeting, ProbeTarget, WorkloadProber } from '../../core/ports/workload-prober.ts';
+import { ask } from './datagram.ts';
 
 const PROGRAM = fileURLToPath(new URL('./attempt.ts', import.meta.url));
 const CONNECT_MS = 3000;
@@ -26,11 +27,11 @@ export function createProber(probePorts: { from: number; to: number }): Workload
   const children = new Set<ChildProcess>();
   let isStopped = false;
 
-  async function asWorkload(uid: number, { address, port }: ProbeTarget): Promise<ProbeMeeting> {
+  async function asWorkload(uid: number, target: ProbeTarget): Promise<ProbeMeeting> {
     const gid = await groupOf(uid);
     if (isStopped) return unable('the collector stops');
     const range = { fromPort: probePorts.from, toPort: probePorts.to };
-    const order = JSON.stringify({ uid, gid, address, port, ...range, timeoutMs: CONNECT_MS });
+    const order = JSON.stringify({ uid, gid, ...target, ...range, timeoutMs: CONNECT_MS });
     const text = await new Promise<string>((resolve) => {
       const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PROGRAM, order], {
         stdio: ['ignore', 'pipe', 'ignore'],
@@ -60,7 +61,6 @@ export function createProber(probePorts: { from: number; to: number }): Workload
       if (isStopped) return unable('the collector stops');
       if (binding.kind === 'interface')
         return unable(`what is behind interface ${binding.name} can't be probed from here`);
-      if (target.protocol === 'UDP') return unable('UDP does not tell whether it was let through');
       const met = await asWorkload(binding.uid, target);
       return met.outcome === 'unable' ? met : { ...met, control: await control(target) };
     },
@@ -73,7 +73,13 @@ export function createProber(probePorts: { from: number; to: number }): Workload
   };
 }
 
-function control({ address, port }: ProbeTarget): Promise<ProbeMeeting['control']> {
+async function control(target: ProbeTarget): Promise<ProbeMeeting['control']> {
+  if (target.protocol === 'TCP') return controlByTcp(target);
+  const { outcome } = await ask({ ...target, timeoutMs: CONNECT_MS });
+  return outcome === 'connected' ? 'connected' : 'no-answer';
+}
+
+function controlByTcp({ address, port }: ProbeTarget): Promise<ProbeMeeting['control']> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, timeout: CONNECT_MS });
     const finish = (met: ProbeMeeting['control']) => {

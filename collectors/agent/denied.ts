@@ -1,6 +1,7 @@
 import type { AllowlistSpec } from '../../core/model/allowlist.ts';
 import { targetKey } from '../../core/model/signed.ts';
 import type { Observed, ObservedFlow, Workload } from '../../core/ports/enforcer.ts';
+import type { ProbeTarget } from '../../core/ports/workload-prober.ts';
 import { type DeniedPlace, type Evidence, placeId } from './evidence.ts';
 import type { LookBack } from './look-back.ts';
 import { isolates, permits } from './permits.ts';
@@ -15,7 +16,7 @@ export type DeniedWorld = {
   lookBack: LookBack;
   evidence: Evidence;
   /** Where the site's own deny probes go. */
-  isProbed: (policy: Chosen, place: { address: string; port: number }) => boolean;
+  isProbed: (policy: Chosen, place: ProbeTarget) => boolean;
 };
 
 type DropWorld = Pick<DeniedWorld, 'specs' | 'workloads' | 'lookBack'>;

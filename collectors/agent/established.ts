@@ -19,54 +19,87 @@ export type EstablishedWorld = {
   mayCut: (policy: Chosen) => boolean;
 };
 
+type Held = { generation: number; total: number; some: string[] };
+
 /**
  * Connections that are there although a new one like them would be denied: they began before what is in force now, or to an
  * address of a name that is no longer known for it. A policy that says so has the first cut, where the machine can: those that
- * are there right after a change.
+ * are there right after a change. What a generation cut is told for as long as it is in force.
  */
-export async function listEstablished(
-  policies: readonly Chosen[],
-  world: EstablishedWorld,
-): Promise<Map<string, PolicyStatus['established']>> {
-  const specs = policies.flatMap((policy) => {
-    const spec = world.specs.get(policy.digest);
-    return spec === null ? [] : [{ policy, spec }];
-  });
-  const found = new Map<string, PolicyStatus['established']>();
-  const open = new Map<Workload, Connection[]>();
-  for (const workload of world.workloads) open.set(workload, await world.connections.list(workload));
-  for (const { policy, spec } of specs) {
-    const listed: string[] = [];
-    for (const workload of selectedBy(spec, world.workloads)) {
-      const others = specs
-        .filter((one) => one.policy === policy || one.policy.mode === 'enforce')
-        .filter((one) => selectedBy(one.spec, [workload]).length > 0);
-      for (const connection of open.get(workload) ?? []) {
-        const place = placeOf(connection);
-        if (isOurs(connection, world.probePorts) || !isolates(spec, place.direction)) continue;
-        if (others.some((one) => permits(one.spec, place, world.namesOf))) continue;
-        listed.push(await settle(policy, workload, connection, world));
+export class Established {
+  readonly #cut = new Map<string, Held>();
+
+  async list(
+    policies: readonly Chosen[],
+    world: EstablishedWorld,
+  ): Promise<Map<string, PolicyStatus['established']>> {
+    const specs = policies.flatMap((policy) => {
+      const spec = world.specs.get(policy.digest);
+      return spec === null ? [] : [{ policy, spec }];
+    });
+    const open = new Map<Workload, Connection[]>();
+    for (const workload of world.workloads) open.set(workload, await world.connections.list(workload));
+    const found = new Map<string, PolicyStatus['established']>();
+    for (const { policy, spec } of specs) {
+      const { total, some } = this.#cutBy(policy);
+      const listed = { total, some: [...some] };
+      for (const workload of selectedBy(spec, world.workloads)) {
+        const others = specs
+          .filter((one) => one.policy === policy || one.policy.mode === 'enforce')
+          .filter((one) => selectedBy(one.spec, [workload]).length > 0);
+        for (const connection of open.get(workload) ?? []) {
+          const place = placeOf(connection);
+          if (isOurs(connection, world.probePorts) || !isolates(spec, place.direction)) continue;
+          if (others.some((one) => permits(one.spec, place, world.namesOf))) continue;
+          add(listed, await this.#settle(policy, workload, connection, world));
+        }
       }
+      if (listed.total > 0) found.set(keyOf(policy), listed);
     }
-    if (listed.length > 0)
-      found.set(targetKey(policy.kind, policy.name), {
-        total: listed.length,
-        some: listed.slice(0, MAX_LISTED),
-      });
+    this.#forgetAllBut(policies);
+    return found;
   }
-  return found;
+
+  async #settle(
+    policy: Chosen,
+    workload: Workload,
+    connection: Connection,
+    { connections, mayCut }: EstablishedWorld,
+  ): Promise<string> {
+    const text = textOf(workload, connection);
+    if (policy.established !== 'cut' || policy.mode !== 'enforce' || !mayCut(policy)) return text;
+    if (!(await connections.cut(connection))) return `${text}: unable to cut`.slice(0, 120);
+    const held = this.#cutBy(policy);
+    const said = `${text}: cut`.slice(0, 120);
+    add(held, said);
+    this.#cut.set(keyOf(policy), held);
+    return said;
+  }
+
+  #cutBy(policy: Chosen): Held {
+    const held = this.#cut.get(keyOf(policy));
+    return held?.generation === policy.generation
+      ? held
+      : { generation: policy.generation, total: 0, some: [] };
+  }
+
+  #forgetAllBut(policies: readonly Chosen[]): void {
+    const keys = new Set(policies.map(keyOf));
+    for (const key of this.#cut.keys()) if (!keys.has(key)) this.#cut.delete(key);
+  }
 }
 
-async function settle(
-  policy: Chosen,
-  workload: Workload,
-  connection: Connection,
-  { connections, mayCut }: EstablishedWorld,
-): Promise<string> {
-  const { direction, remoteAddress, remotePort } = connection;
-  const text = `${workload.name} ${direction === 'egress' ? 'to' : 'from'} ${remoteAddress} port ${remotePort}`;
-  if (policy.established !== 'cut' || policy.mode !== 'enforce' || !mayCut(policy)) return text;
-  return `${text}: ${(await connections.cut(connection)) ? 'cut' : 'unable to cut'}`.slice(0, 120);
+function add(listed: PolicyStatus['established'], text: string): void {
+  listed.total += 1;
+  if (listed.some.length < MAX_LISTED) listed.some.push(text);
+}
+
+function textOf({ name }: Workload, { direction, remoteAddress, remotePort, protocol }: Connection): string {
+  return `${name} ${direction === 'egress' ? 'to' : 'from'} ${remoteAddress} port ${remotePort}/${protocol}`;
+}
+
+function keyOf({ kind, name }: Chosen): string {
+  return targetKey(kind, name);
 }
 
 function placeOf(connection: Connection): Place {

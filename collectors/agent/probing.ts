@@ -41,11 +41,12 @@ export class Probing {
     return held?.generation === policy.generation ? held.results : [];
   }
 
-  isProbed(policy: Chosen, place: { address: string; port: number }): boolean {
+  isProbed(policy: Chosen, place: ProbeTarget): boolean {
     return policy.probes.some((request) => {
       if (request.expect !== 'deny') return false;
       const target = this.#targetOf(request);
-      if (target?.address === place.address && target.port === place.port) return true;
+      if (target !== null && triedAs(policy, request, target) === triedAs(policy, request, place))
+        return true;
       return this.#tried.has(triedAs(policy, request, place));
     });
   }
@@ -127,7 +128,7 @@ function newest(addresses: readonly string[]): string | undefined {
 function triedAs(
   { kind, name }: Chosen,
   { to }: ProbeRequest,
-  place: { address: string; port: number },
+  { address, port, protocol }: ProbeTarget,
 ): string {
-  return `${kind}/${name} ${to} ${place.address} ${place.port}`;
+  return `${kind}/${name} ${to} ${address} ${port} ${protocol}`;
 }

@@ -9,7 +9,7 @@ import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Dataplane } from './dataplane.ts';
 import { dropRemoved, noteDenied } from './denied.ts';
 import { createDriftWatch, type DriftWatch } from './drift.ts';
-import { listEstablished } from './established.ts';
+import { Established } from './established.ts';
 import type { Evidence } from './evidence.ts';
 import { createFlowReporter, type FlowReport } from './flows.ts';
 import { createLookBack, type LookBack } from './look-back.ts';
@@ -53,6 +53,7 @@ export class Watching {
   readonly #flows: ReturnType<typeof createFlowReporter>;
   readonly #probing: Probing;
   #observed: Observed | null = null;
+  readonly #fromBefore = new Established();
   #established = new Map<string, PolicyStatus['established']>();
   #closerAtMonoMs = Number.NEGATIVE_INFINITY;
   #isCloser = false;
@@ -153,7 +154,7 @@ export class Watching {
     const toCut = this.#toCut;
     this.#toCut = new Set();
     try {
-      this.#established = await listEstablished(remembered.state.good.policies, {
+      this.#established = await this.#fromBefore.list(remembered.state.good.policies, {
         ...this.#options,
         ...world,
         namesOf: names.namesOf,

@@ -1,9 +1,9 @@
 import type { Workload } from './enforcer.ts';
 
-/** An established connection of this machine, seen from its workload. */
+/** An established connection of this machine, seen from its workload; over UDP, a socket that has one peer only. */
 export type Connection = {
   direction: 'egress' | 'ingress';
-  protocol: 'TCP';
+  protocol: 'TCP' | 'UDP';
   localAddress: string;
   localPort: number;
   remoteAddress: string;

@@ -8,6 +8,7 @@ export type ProbeMeeting = Pick<ProbeResult, 'outcome' | 'control' | 'detail'>;
 /*
  * Connects as a workload would: under its identity, from a source port that the dataplane counts apart; and once more as the
  * collector itself, whom no policy holds back. Settles within a few seconds. What it can't do is `unable`, never a guess.
+ * Over UDP `connected` means that an answer came, and `refused` that a filter said so; silence is `no-answer` and neither.
  */
 export interface WorkloadProber {
   probe(workload: Workload, target: ProbeTarget): Promise<ProbeMeeting>;

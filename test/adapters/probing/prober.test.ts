@@ -1,3 +1,4 @@
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createConnections } from '../../../adapters/linux/connections.ts';
@@ -60,15 +61,52 @@ describe('a probe', () => {
   it("of what it can't be is told as such, and never guessed", async () => {
     const behind: Workload = { ...workload, binding: { kind: 'interface', name: 'veth0' } };
     expect(await prober.probe(behind, target())).toMatchObject({ outcome: 'unable', control: 'unable' });
-    expect(await prober.probe(workload, { ...target(), protocol: 'UDP' })).toMatchObject({
-      outcome: 'unable',
-    });
   });
 
   it('is over when the collector stops', async () => {
     const probing = prober.probe(workload, target());
     await prober.stop();
     expect((await probing).outcome).toBe('unable');
+  });
+});
+
+describe('a probe over UDP', () => {
+  let answering: UdpSocket;
+  let sources: number[];
+  let answers: (question: Buffer) => boolean;
+  beforeEach(async () => {
+    sources = [];
+    answers = () => true;
+    answering = createSocket('udp4');
+    answering.on('message', (question, { port, address }) => {
+      sources.push(port);
+      if (answers(question)) answering.send('yes', port, address);
+    });
+    await new Promise<void>((resolve) => answering.bind(0, '127.0.0.1', resolve));
+  });
+  afterEach(() => new Promise<void>((resolve) => answering.close(() => resolve())));
+  const place = () => ({ address: '127.0.0.1', port: answering.address().port, protocol: 'UDP' as const });
+
+  it('has connected when an answer came, also if the first question was lost', async () => {
+    answers = () => sources.length > 1;
+    expect(await prober.probe(workload, place())).toEqual({ outcome: 'connected', control: 'connected' });
+    expect(sources[0]).toBeGreaterThanOrEqual(PORTS.from);
+    expect(sources[0]).toBeLessThanOrEqual(PORTS.to);
+    expect(sources[1]).toBe(sources[0]);
+  });
+
+  it('takes neither silence nor that nobody listens for a refusal', async () => {
+    answers = () => false;
+    expect(await prober.probe(workload, place())).toEqual({ outcome: 'no-answer', control: 'no-answer' });
+    const nobody = createSocket('udp4');
+    await new Promise<void>((resolve) => nobody.bind(0, '127.0.0.1', resolve));
+    const { port } = nobody.address();
+    await new Promise<void>((resolve) => nobody.close(() => resolve()));
+    expect(await prober.probe(workload, { ...place(), port })).toMatchObject({
+      outcome: 'no-answer',
+      control: 'no-answer',
+      detail: 'ECONNREFUSED',
+    });
   });
 });
 

@@ -327,14 +327,30 @@ describe('connections from before', () => {
     world.hub.assign('payments', 1, A);
     await world.intervals(2);
     const listed = (await world.status('payments'))?.established;
-    expect(listed).toEqual({ total: 1, some: ['checkout to 203.0.113.9 port 443'] });
+    expect(listed).toEqual({ total: 1, some: ['checkout to 203.0.113.9 port 443/TCP'] });
     expect(world.cut).toEqual([]);
     world.hub.assign('payments', 2, A, { established: 'cut' });
     await world.intervals(2);
     expect(world.cut).toEqual([connection('203.0.113.9')]);
     expect((await world.status('payments'))?.established.some).toEqual([
-      'checkout to 203.0.113.9 port 443: cut',
+      'checkout to 203.0.113.9 port 443/TCP: cut',
     ]);
+  });
+
+  it('that were cut are told of for as long as the generation that cut them is in force', async () => {
+    world.connections.push(connection('203.0.113.9'));
+    world.hub.assign('payments', 1, A, { established: 'cut' });
+    await world.intervals(8);
+    world.connections.push(connection('203.0.113.8', 40_001));
+    await world.intervals(8);
+    expect((await world.status('payments'))?.established).toEqual({
+      total: 2,
+      some: ['checkout to 203.0.113.9 port 443/TCP: cut', 'checkout to 203.0.113.8 port 443/TCP'],
+    });
+    world.connections.splice(0);
+    world.hub.assign('payments', 2, A);
+    await world.intervals(8);
+    expect((await world.status('payments'))?.established).toEqual({ total: 0, some: [] });
   });
 
   it('are cut right after a change, and at no later look or start: their names may have other addresses by then', async () => {
@@ -345,7 +361,9 @@ describe('connections from before', () => {
     await restart();
     await world.intervals(8);
     expect(world.cut).toEqual([]);
-    expect((await world.status('payments'))?.established.some).toEqual(['checkout to 203.0.113.9 port 443']);
+    expect((await world.status('payments'))?.established.some).toEqual([
+      'checkout to 203.0.113.9 port 443/TCP',
+    ]);
   });
 
   it('are cut too where a policy in force is told to, though nothing else of it changes', async () => {

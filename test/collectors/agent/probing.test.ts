@@ -53,6 +53,6 @@ it('a probe of a name goes to the address that was answered last, and what it me
   addresses = ['192.0.2.2', '192.0.2.1'];
   await probing.run([policy]);
   expect(probed).toEqual(['192.0.2.2', '192.0.2.1']);
-  const isProbed = (address: string) => probing.isProbed(policy, { address, port: 443 });
+  const isProbed = (address: string) => probing.isProbed(policy, { address, port: 443, protocol: 'TCP' });
   expect([isProbed('192.0.2.2'), isProbed('192.0.2.1'), isProbed('192.0.2.3')]).toEqual([true, true, false]);
 });

@@ -131,6 +131,7 @@ export class SiteWorld {
         list: async () => [...this.connections],
         cut: async (connection) => {
           this.cut.push(connection);
+          this.connections.splice(this.connections.indexOf(connection), 1);
           return true;
         },
       },
