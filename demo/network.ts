@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 /*
  * A network of one's own: one namespace with a bridge, and one namespace a host, each on the bridge by a veth pair
- * with an address in 10.77.0.0/24. Names begin with plb- and the id of this process, so that what a killed one left
+ * with an address in 10.77.0.0/24 and the same in fd77::/64. Names begin with plb- and the id of this process, so that what a killed one left
  * is recognised and removed by the next.
  */
 const PREFIX = 'plb-';
@@ -12,7 +12,8 @@ export type Network = {
   /** Makes a host and gives its namespace's name. */
   host(name: string, address: number): string;
   addressOf(address: number): string;
-  /** Gives a host one more address. */
+  addressOf6(address: number): string;
+  /** Gives a host one more address of each family. */
   alias(name: string, address: number): void;
   /** Has processes of a host look names up at this server. To be called before they start. */
   resolver(name: string, server: string): void;
@@ -47,6 +48,24 @@ export function createNetwork(): Network {
   ip('-n', bridge, 'link', 'add', 'br0', 'type', 'bridge');
   ip('-n', bridge, 'link', 'set', 'br0', 'up');
   const namespaceOf = (name: string) => `${id}-${name}`;
+  const addressOf = (address: number) => `10.77.0.${address}`;
+  const addressOf6 = (address: number) => `fd77::${address}`;
+  const give = (namespace: string, address: number, ...options: string[]) => {
+    ip('-n', namespace, 'addr', 'add', `${addressOf(address)}/24`, 'dev', 'eth0');
+    // Nobody else has it: it need not be asked for first.
+    ip(
+      '-n',
+      namespace,
+      '-6',
+      'addr',
+      'add',
+      `${addressOf6(address)}/64`,
+      'dev',
+      'eth0',
+      'nodad',
+      ...options,
+    );
+  };
   return {
     host(name, address) {
       const namespace = namespaceOf(name);
@@ -54,14 +73,14 @@ export function createNetwork(): Network {
       const port = `p${address}`;
       ip('-n', bridge, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
       ip('-n', bridge, 'link', 'set', port, 'master', 'br0', 'up');
-      ip('-n', namespace, 'addr', 'add', `10.77.0.${address}/24`, 'dev', 'eth0');
+      give(namespace, address);
       ip('-n', namespace, 'link', 'set', 'eth0', 'up');
       return namespace;
     },
-    addressOf: (address) => `10.77.0.${address}`,
-    alias(name, address) {
-      ip('-n', namespaceOf(name), 'addr', 'add', `10.77.0.${address}/24`, 'dev', 'eth0');
-    },
+    addressOf,
+    addressOf6,
+    // What the host sends by itself comes from its first address, as over IPv4.
+    alias: (name, address) => give(namespaceOf(name), address, 'preferred_lft', '0'),
     resolver(name, server) {
       // `ip netns exec` shows these files at /etc.
       const files = filesOf(namespaceOf(name));

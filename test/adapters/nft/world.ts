@@ -41,12 +41,7 @@ export class World {
 
   constructor() {
     const { site, far, vm } = this;
-    for (const [name, last] of [
-      [site, 1],
-      [far, 2],
-    ] as const)
-      ip('-n', name, '-6', 'addr', 'add', `fd77::${last}/64`, 'dev', 'eth0', 'nodad');
-    ip('-n', far, 'addr', 'add', `${FAR_TOO}/24`, 'dev', 'eth0');
+    this.network.alias('far', 3);
     ip('-n', site, 'link', 'add', 'wl0', 'type', 'veth', 'peer', 'name', 'wl', 'netns', vm);
     ip('-n', vm, 'link', 'set', 'eth0', 'down');
     for (const [name, device, last] of [
