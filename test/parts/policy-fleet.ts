@@ -1,11 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PolicyStatus } from '../../core/model/policy-report.ts';
 import type { Report } from '../../core/model/report.ts';
 import type { Rollout } from '../../core/model/rollout.ts';
 import type { SiteVerdict } from '../../core/policy/evidence.ts';
 import { createNetwork, type Network } from '../../demo/network.ts';
 import { Collector, Hub } from './hub.ts';
 import { NODE, ROOT, type Running, run, until } from './process.ts';
+import { createTraffic, type Traffic } from './traffic.ts';
 
 const HUB = 1;
 const WORLD = 50;
@@ -23,6 +25,10 @@ type SiteOptions = {
   before?: (network: Network) => void;
   workloads?: readonly object[];
   confirmWindow?: string;
+  /** More of the collector's configuration. */
+  config?: object;
+  /** Where the workload looks names up; the world's name server if left out. */
+  resolver?: string;
   /** Of the collector's process. */
   env?: Record<string, string>;
 };
@@ -37,6 +43,7 @@ export class PolicyFleet {
   readonly hub: Hub;
   readonly sites = new Map<string, { collector: Collector; shopper: Running; namespace: string }>();
   readonly #extra: Running[] = [];
+  readonly #traffic: Traffic[] = [];
   readonly #zone: string;
   readonly #world: string;
   readonly #hubNamespace: string;
@@ -87,18 +94,15 @@ export class PolicyFleet {
     options.before?.(this.network);
     const token = await this.hub.addSite(name, labels);
     const config = join(this.hub.dataDir, `${name}.yaml`);
-    const { workloads = [CHECKOUT], confirmWindow = '10s' } = options;
+    const { workloads = [CHECKOUT], confirmWindow = '10s', resolver = this.nameServer } = options;
+    const enforcement = { enabled: true, workloads };
     // JSON is YAML.
-    writeFileSync(
-      config,
-      JSON.stringify({ interval: '1s', confirmWindow, enforcement: { enabled: true, workloads } }),
-    );
+    writeFileSync(config, JSON.stringify({ interval: '1s', confirmWindow, enforcement, ...options.config }));
     const collector = new Collector(token, { namespace, config, ...(options.env && { env: options.env }) });
     collector.start();
-    const shopper = run(
-      [NODE, `${ROOT}demo/world/shopper.js`, String(WORKLOAD_UID), '200', this.nameServer],
-      { namespace },
-    );
+    const shopper = run([NODE, `${ROOT}demo/world/shopper.js`, String(WORKLOAD_UID), '200', resolver], {
+      namespace,
+    });
     this.sites.set(name, { collector, shopper, namespace });
   }
 
@@ -118,7 +122,12 @@ export class PolicyFleet {
     return JSON.parse(lines.at(-1) || '{}');
   }
   /** Waits until the workload of a site has met `outcome` at a target again from now on. */
-  async meets(name: string, target: string, outcome: 'ok' | 'refused', withinMs = 30_000): Promise<void> {
+  async meets(
+    name: string,
+    target: string,
+    outcome: 'ok' | 'refused' | 'failed',
+    withinMs = 30_000,
+  ): Promise<void> {
     const before = this.visits(name)[target]?.[outcome] ?? 0;
     await until(
       `the workload of ${name} is ${outcome} at ${target}`,
@@ -164,20 +173,22 @@ export class PolicyFleet {
     );
   }
 
-  /** New connections that a rule has decided at a site, as its newest report says. */
-  async hits(site: string, policy: string, rule: string): Promise<number> {
+  /** What the newest report of a site says of a policy. */
+  async status(site: string, policy: string): Promise<PolicyStatus | undefined> {
     const { report } = await this.hub.site(site);
     // cast: the hub gives the report as it came, which its schema was checked against
-    const policies = (report as Report | null)?.policy?.policies ?? [];
-    return policies.find(({ name }) => name === policy)?.rules.find((one) => one.rule === rule)?.hits ?? 0;
+    return (report as Report | null)?.policy?.policies.find(({ name }) => name === policy);
+  }
+
+  /** New connections that a rule has decided at a site, as its newest report says. */
+  async hits(site: string, policy: string, rule: string): Promise<number> {
+    const { rules = [] } = (await this.status(site, policy)) ?? {};
+    return rules.find((one) => one.rule === rule)?.hits ?? 0;
   }
 
   /** Whether the newest report of a site says that just this generation is applied. */
   async hasApplied(site: string, policy: string, generation: number): Promise<boolean> {
-    const { report } = await this.hub.site(site);
-    // cast: see hits()
-    const policies = (report as Report | null)?.policy?.policies ?? [];
-    const found = policies.find(({ name }) => name === policy);
+    const found = await this.status(site, policy);
     return found?.phase === 'applied' && found.generation === generation;
   }
 
@@ -217,7 +228,15 @@ export class PolicyFleet {
     return running;
   }
 
+  /** A process in the namespace of a host that makes and answers connections as it is told. */
+  traffic(host: string, user: number): Traffic {
+    const traffic = createTraffic(host === 'world' ? this.#world : this.site(host).namespace, user);
+    this.#traffic.push(traffic);
+    return traffic;
+  }
+
   async remove(): Promise<void> {
+    for (const traffic of this.#traffic) await traffic.stop();
     for (const running of this.#extra) await running.kill('SIGKILL');
     for (const { collector, shopper } of this.sites.values()) {
       await shopper.kill('SIGKILL');

@@ -14,6 +14,22 @@ if (user > 0) {
 const WITHIN_MS = 15_000;
 const held = new Map();
 
+/** Keeps a connection, and how it ended once it has. */
+function keep(name, socket, say) {
+  const ended = new Promise((resolve) => {
+    socket.once('error', ({ code }) => resolve(code)).once('close', () => resolve('closed'));
+  });
+  held.set(name, { socket, say, ended });
+}
+
+function within(promise) {
+  let late;
+  const patience = new Promise((resolve) => {
+    late = setTimeout(() => resolve('timeout'), WITHIN_MS);
+  });
+  return Promise.race([promise, patience]).finally(() => clearTimeout(late));
+}
+
 const deeds = {
   listen: ({ address, port }) =>
     new Promise((resolve, reject) => {
@@ -38,19 +54,31 @@ const deeds = {
         resolve(outcome);
       };
       socket.on('error', ({ code }) => end(code)).on('connect', () => end('connected'));
-      if (hold !== undefined) held.set(hold, socket);
+      if (hold !== undefined) keep(hold, socket, () => socket.write('x'));
     }),
-  echo: ({ hold }) =>
-    new Promise((resolve) => {
-      const socket = held.get(hold);
-      const late = setTimeout(() => resolve('timeout'), WITHIN_MS);
-      const end = (outcome) => {
-        clearTimeout(late);
-        resolve(outcome);
-      };
-      socket.once('data', () => end('echoed')).once('error', ({ code }) => end(code));
-      socket.write('x');
-    }),
+  // The same over UDP, of a socket that has this peer only, and whose peer answered once.
+  converse: ({ address, port, hold }) => {
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+    const say = () => socket.send('x');
+    keep(hold, socket, say);
+    socket.connect(port, address, say);
+    return within(
+      Promise.race([
+        held.get(hold).ended,
+        new Promise((resolve) => socket.once('message', () => resolve('answered'))),
+      ]),
+    );
+  },
+  echo: ({ hold }) => {
+    const { socket, say, ended } = held.get(hold);
+    const answered = new Promise((resolve) => {
+      for (const event of ['data', 'message']) socket.once(event, () => resolve('echoed'));
+    });
+    say();
+    return within(Promise.race([answered, ended]));
+  },
+  // How a connection that is held ends, as its user is told.
+  end: ({ hold }) => within(held.get(hold).ended),
   send: ({ address, port }) =>
     new Promise((resolve) => {
       const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');

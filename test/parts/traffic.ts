@@ -6,7 +6,8 @@ const SCRIPT = new URL('./traffic.js', import.meta.url).pathname;
 export type Deed =
   | { deed: 'listen' | 'answer'; address: string; port: number }
   | { deed: 'connect'; address: string; port: number; from?: number; hold?: string }
-  | { deed: 'echo'; hold: string }
+  | { deed: 'converse'; address: string; port: number; hold: string }
+  | { deed: 'echo' | 'end'; hold: string }
   | { deed: 'send' | 'repeat'; address: string; port: number };
 export type Outcome = { outcome: string; tookMs: number };
 
