@@ -30,7 +30,7 @@ export function addSiteRemoveCommand(site: Command, context: CommandContext): vo
       if (!isOne && !yes)
         throw new Refusal(
           EXIT.usage,
-          `${names.length} sites match (${examples(names)}). Nothing was removed; add --yes to remove them.`,
+          `${names.length === 1 ? '1 site matches' : `${names.length} sites match`} (${examples(names)}). Nothing was removed; add --yes to remove them.`,
         );
       await removeEach(run, names.map(removalOf), AT_ONCE);
     });

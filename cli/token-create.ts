@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ROLES } from '../core/model/resource.ts';
+import { ROLES } from '../core/model/role.ts';
 import { TokenView } from '../core/model/view.ts';
 import { beginRun, type CommandContext } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';

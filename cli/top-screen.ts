@@ -1,5 +1,6 @@
 import type { HealthState } from '../core/model/score.ts';
 import type { SiteView } from '../core/model/view.ts';
+import { plural } from '../core/plural.ts';
 import { ago, percent, stretch, whole } from './figures.ts';
 import type { LivePicture } from './live.ts';
 import { colorOf, type Paint, signText } from './sign.ts';
@@ -83,13 +84,15 @@ function countsLine({ picture }: TopModel, width: number, paint: Paint): string 
   const rest = score === null ? '' : `  score lowest ${whole(score.min)}, median ${whole(score.p50)}`;
   const fitted = (sign: (state: HealthState) => string, tail: string) => {
     const counts = states.map((state) => ({ state, text: `${sign(state)} ${byState[state]}` }));
-    const plain = `${members} sites  ${counts.map(({ text }) => text).join('  ')}${tail}`;
+    const plain = `${plural(members, 'site')}  ${counts.map(({ text }) => text).join('  ')}${tail}`;
     const painted = counts.map(({ state, text }) => paint(colorOf(state), text)).join('  ');
-    return [...plain].length > width ? null : `${members} sites  ${painted}${tail}`;
+    return [...plain].length > width ? null : `${plural(members, 'site')}  ${painted}${tail}`;
   };
   const words = (state: HealthState) => signText({ state });
   const shapes = (state: HealthState) => words(state).slice(0, 1);
-  return fitted(words, rest) ?? fitted(words, '') ?? fitted(shapes, '') ?? cut(`${members} sites`, width);
+  return (
+    fitted(words, rest) ?? fitted(words, '') ?? fitted(shapes, '') ?? cut(`${plural(members, 'site')}`, width)
+  );
 }
 
 function filterLine({ state }: TopModel, { columns }: Size, paint: Paint): string {

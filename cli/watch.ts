@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { SiteView } from '../core/model/view.ts';
+import { plural } from '../core/plural.ts';
 import { beginRun, type CommandContext, type CommandRun } from './command-context.ts';
 import { moment, whole } from './figures.ts';
 import { followLive, type LivePicture } from './live.ts';
@@ -30,7 +31,9 @@ export function addWatchCommand(program: Command, context: CommandContext): void
       const events = {
         onPicture({ sites, hub, rollup }: LivePicture) {
           if (known === null)
-            run.note(`Watching ${rollup.members} sites at ${connection.url.origin}. Ctrl-C ends it.`);
+            run.note(
+              `Watching ${plural(rollup.members, 'site')} at ${connection.url.origin}. Ctrl-C ends it.`,
+            );
           else for (const change of changesOf(known, sites, hub.nowMs)) printChange(run, change);
           known = sites;
         },

@@ -1,5 +1,5 @@
-import type { RolloutAction } from './model/resource.ts';
-import type { RolloutPhase, StageStatus, Verdict } from './model/rollout.ts';
+import type { RolloutView } from './model/policy-view.ts';
+import type { RolloutAct, RolloutAction, RolloutPhase, StageStatus, Verdict } from './model/rollout.ts';
 
 /** Told by colour, shape and word at once, so that none of them is needed. */
 export type Sign = { tone: 'good' | 'doubtful' | 'bad' | 'moving' | 'quiet'; shape: string; word: string };
@@ -55,4 +55,30 @@ export function possibleActions({ phase, stage, stages }: Standing): RolloutActi
 /** Where a rollout has come to and does not go on from by itself nor by a person's word. */
 export function isOver({ phase }: { phase: RolloutPhase }): boolean {
   return phase === 'completed' || phase === 'rolled-back';
+}
+
+/** As "kim (approver)". */
+export function whoText({ by, role }: Pick<RolloutAct, 'by' | 'role'>): string {
+  if (by === '') return 'the hub';
+  return role === null ? by : `${by} (${role})`;
+}
+
+/** What was done, without who, when and why: "promoted it to stage 2, prod (enforce), and so approved it there". */
+export function actText({ act, generation, stage, virtualSite, mode, isApproval }: RolloutAct): string {
+  const at = `stage ${stage + 1}, ${virtualSite} (${mode})`;
+  const words: Readonly<Record<RolloutAct['act'], string>> = {
+    apply: `applied generation ${generation}`,
+    promote: `promoted it to ${at}`,
+    retry: `tried ${at} again`,
+    pause: `paused it at ${at}`,
+    resume: `resumed it at ${at}`,
+    rollback: `rolled back ${at}`,
+  };
+  return `${words[act]}${isApproval ? ', and so approved it there' : ''}`;
+}
+
+/** Why it stands where it stands, each thing once: what it is paused or rolled back for, and what its stage shows. */
+export function whyOf({ reason, stage, stages }: Pick<RolloutView, 'reason' | 'stage' | 'stages'>): string[] {
+  const shown = stages[stage]?.reasons ?? [];
+  return reason === '' ? shown : [reason, ...shown.filter((one) => !reason.includes(one))];
 }

@@ -2,6 +2,7 @@ import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { decodeJoinToken, type JoinToken } from '../core/join-token.ts';
 import type { Labels } from '../core/model/site.ts';
+import { plural } from '../core/plural.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { PolicyLink } from '../core/ports/policy-link.ts';
@@ -104,7 +105,7 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
   const runId = `sim-${options.seed}-${clock.nowMs().toString(36)}`;
   try {
     err.write(
-      `Simulating ${options.sites} sites with seed ${options.seed} at ${hub.url.origin}. Ctrl-C stops.\n`,
+      `Simulating ${plural(options.sites, 'site')} with seed ${options.seed} at ${hub.url.origin}. Ctrl-C stops.\n`,
     );
     const result = await runSimulation({
       sites: options.sites,

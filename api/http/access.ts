@@ -1,4 +1,4 @@
-import type { Role } from '../../core/model/resource.ts';
+import type { Role } from '../../core/model/role.ts';
 
 const EVERYBODY = ['viewer', 'author', 'approver', 'admin'] as const;
 const AUTHORS = ['author', 'admin'] as const;

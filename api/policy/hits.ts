@@ -12,7 +12,7 @@ const SITES_READ = 50;
 export type HitsQuestion = { name: string; nowMs: number; generation: number };
 
 /** Each site's newest report of the window that speaks of the policy. What is large of it is read only of some sites. */
-const NEWEST = `
+export const NEWEST = `
   SELECT site, max(tuple(boot, seq)) AS last,
     argMax(tuple(generation, rule, hits, probe_hits, denies + probe_denies, unexpected_denies), (boot, seq)) AS newest
   FROM plumbline.policy_report
@@ -53,12 +53,17 @@ type DeniedRow = DeniedView['denied'] & {
   examples: string[];
 };
 
+/** What NEWEST is asked with. */
+export function newestOf({ name, nowMs, generation }: HitsQuestion) {
+  return { name, generation, fromMs: nowMs - HITS_WINDOW_MS, toMs: nowMs + HITS_WINDOW_MS };
+}
+
 /** Totals of every site's newest report, added up by rule and by destination. */
 export async function readHits(
   store: Store,
   { name, nowMs, generation }: HitsQuestion,
 ): Promise<{ rules: RuleHits[]; denied: DeniedView[]; sites: number }> {
-  const question = { name, generation, fromMs: nowMs - HITS_WINDOW_MS, toMs: nowMs + HITS_WINDOW_MS };
+  const question = newestOf({ name, nowMs, generation });
   const [rules, denied, counted] = await Promise.all([
     store.query<RuleHits>(RULES, question),
     store.query<DeniedRow>(DENIED, question),

@@ -1,14 +1,17 @@
 import Type from 'typebox';
 import { RolloutDetail, RolloutEvidence, RolloutPage } from '../../core/model/policy-view.ts';
-import { ROLLOUT_ACTIONS, resourceKey } from '../../core/model/resource.ts';
-import { rolloutName } from '../../core/model/rollout.ts';
+import { resourceKey } from '../../core/model/resource.ts';
+import { ROLLOUT_ACTIONS, type Rollout, rolloutName } from '../../core/model/rollout.ts';
 import { SiteId } from '../../core/model/site.ts';
 import { Applied } from '../../core/model/view.ts';
+import { plural } from '../../core/plural.ts';
 import { type Problem, problem } from '../../core/problem.ts';
+import type { Directory } from '../directory.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
 import { readDecisions } from '../policy/decisions.ts';
 import { readHits } from '../policy/hits.ts';
+import { withJudged } from '../policy/judged-rules.ts';
 import { rolloutView } from '../policy/rollout-view.ts';
 import { stageSites } from '../policy/stage-members.ts';
 import { joinDenied, readStageSites } from '../policy/stage-sites.ts';
@@ -79,7 +82,10 @@ function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void 
       if (stage >= spec.stages.length)
         return sendProblem(
           reply,
-          problem('not-found', `the rollout has stages 0 to ${spec.stages.length - 1}`),
+          problem(
+            'not-found',
+            `the rollout has ${plural(spec.stages.length, 'stage')}, and this is none of them`,
+          ),
         );
       const current = fleet();
       current.refresh();
@@ -99,14 +105,21 @@ function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void 
           mode,
         })),
         failedDigests: spec.failedDigests,
+        acts: actsOf(rollout, spec.generation),
         stage,
         sites: read.sites,
         sitesLeftOut: read.sitesLeftOut,
-        rules: hits.rules,
+        rules: await withJudged(store, rollout, stage, hits.rules, nowMs),
         denied: joinDenied(hits.denied, read.gone, spec.generation),
+        ...troublesNow(directory()),
       } satisfies RolloutDetail;
     },
   });
+}
+
+function troublesNow({ hub }: Directory): Pick<RolloutDetail, 'troubles'> {
+  const troubles = hub?.spec.troubles ?? [];
+  return troubles.length === 0 ? {} : { troubles };
 }
 
 const EvidenceQuery = Type.Object(
@@ -121,7 +134,7 @@ const EvidenceQuery = Type.Object(
   { additionalProperties: false },
 );
 
-function evidenceRoute(app: App, { store, recompute }: Parts): void {
+function evidenceRoute(app: App, { store, recompute, directory }: Parts): void {
   app.route({
     method: 'GET',
     url: '/api/v1/rollouts/:kind/:name/evidence',
@@ -145,7 +158,11 @@ function evidenceRoute(app: App, { store, recompute }: Parts): void {
         );
       const rollout = `${kind}/${name}`;
       const decisions = await readDecisions(store, { rollout, generation }, again ? recompute : null);
-      return { kind, name, decisions } satisfies RolloutEvidence;
+      const known = findRollout(directory().rollouts, { kind, name });
+      if (decisions.length === 0 && known === undefined) return sendProblem(reply, noRollout({ kind, name }));
+      const shown = generation || (decisions[0]?.generation ?? known?.spec.generation ?? 0);
+      const acts = known === undefined ? [] : actsOf(known, shown);
+      return { kind, name, generation: shown, acts, decisions } satisfies RolloutEvidence;
     },
   });
 }
@@ -172,6 +189,10 @@ function actionRoute(app: App, { directory, commands }: Parts): void {
       return { effect: done.effect, kind: 'Rollout', name } satisfies Applied;
     },
   });
+}
+
+function actsOf({ spec }: Rollout, generation: number) {
+  return spec.acts.filter((one) => one.generation === generation);
 }
 
 function findRollout<R>(rollouts: ReadonlyMap<string, R>, { kind, name }: { kind: string; name: string }) {

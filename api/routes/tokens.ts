@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import Type from 'typebox';
-import { ROLES, resourceKey } from '../../core/model/resource.ts';
+import { resourceKey } from '../../core/model/resource.ts';
+import { ROLES } from '../../core/model/role.ts';
 import { SiteId } from '../../core/model/site.ts';
 import { Applied, TokenPage, TokenView } from '../../core/model/view.ts';
 import type { App } from '../http/app.ts';

@@ -1,4 +1,4 @@
-import type { Role } from '../../core/model/resource.ts';
+import type { Role } from '../../core/model/role.ts';
 
 /** Who asks, and as what. `by` is what audit events say. */
 export type Principal = {

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, randomUUID } from 'node:crypto';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { ROLES } from '../../core/model/resource.ts';
+import { ROLES } from '../../core/model/role.ts';
 import { sameSecret } from '../../core/seal.ts';
 
 /** How long a browser stays signed in. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ROLLOUT_ACTIONS, type RolloutAction } from '../../core/model/resource.ts';
+import { ROLLOUT_ACTIONS, type RolloutAction } from '../../core/model/rollout.ts';
 import { Applied } from '../../core/model/view.ts';
 import { beginRun, type CommandContext } from '../command-context.ts';
 import { rolloutPath } from './name.ts';

@@ -6,8 +6,9 @@ import Type, { type Static } from 'typebox';
 import { Reason, SiteEvidence, StageQuestion } from '../policy/evidence.ts';
 import { Mode, Strategy } from './allowlist.ts';
 import { Denied, PHASES } from './policy-report.ts';
-import { ROLLOUT_PHASES, StageStatus, Verdict } from './rollout.ts';
+import { ROLLOUT_PHASES, RolloutAct, StageStatus, Verdict } from './rollout.ts';
 import { IntentKind } from './signed.ts';
+import { Trouble } from './trouble.ts';
 
 const Count = Type.Integer({ minimum: 0 });
 const Moment = Type.Union([Type.Number(), Type.Null()]);
@@ -124,6 +125,8 @@ export const RolloutDetail = Type.Object({
   strategy: Strategy,
   promoted: PolicyView.properties.promoted,
   failedDigests: Type.Array(Type.String()),
+  /** Who did what with this generation, oldest first. */
+  acts: Type.Array(RolloutAct),
   /** Which stage the rest is about. */
   stage: Count,
   /** Failed ones first, then what is inconclusive; 500 at most. */
@@ -131,6 +134,8 @@ export const RolloutDetail = Type.Object({
   sitesLeftOut: Count,
   rules: Type.Array(RuleHits),
   denied: Type.Array(DeniedView),
+  /** What is wrong with policy as a whole, so that the rollout may not go on; absent when nothing is. */
+  troubles: Type.Optional(Type.Array(Trouble)),
 });
 export type RolloutDetail = Static<typeof RolloutDetail>;
 
@@ -177,6 +182,9 @@ export type StoredDecision = Static<typeof StoredDecision>;
 export const RolloutEvidence = Type.Object({
   kind: IntentKind,
   name: Type.String(),
+  generation: Count,
+  /** Who did what with it, oldest first; empty when the policy is gone: then events have it. */
+  acts: Type.Array(RolloutAct),
   decisions: Type.Array(StoredDecision),
 });
 export type RolloutEvidence = Static<typeof RolloutEvidence>;

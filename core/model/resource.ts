@@ -2,9 +2,11 @@ import Type, { type Static } from 'typebox';
 import { AllowlistDocument } from './allowlist.ts';
 import { EVENT_KINDS } from './event.ts';
 import { API_VERSION, LabelSelector, ResourceName, Revision, resource, Timestamp } from './metadata.ts';
-import { Allowlist, Rollout } from './rollout.ts';
+import { ROLES } from './role.ts';
+import { Allowlist, ROLLOUT_ACTIONS, Rollout } from './rollout.ts';
 import { IntentKind, KeysBody } from './signed.ts';
 import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
+import { Trouble } from './trouble.ts';
 
 /** A registered site. `labels` are the given ones, the authority for policy. */
 export const Site = resource(
@@ -72,8 +74,6 @@ export const VirtualSiteDocument = Type.Object(
 );
 export type VirtualSiteDocument = Static<typeof VirtualSiteDocument>;
 
-export const ROLES = ['viewer', 'author', 'approver', 'admin'] as const;
-export type Role = (typeof ROLES)[number];
 /** A person's or program's access: the SHA-256 of a bearer token and what it may do. */
 export const Token = resource('Token', Type.Object({ role: Type.Enum(ROLES), tokenHash: Type.String() }));
 export type Token = Static<typeof Token>;
@@ -88,6 +88,8 @@ export const HubStatus = resource(
     aliveAtMs: Timestamp,
     blind: Type.Union([Type.Object({ fromMs: Timestamp, toMs: Timestamp }), Type.Null()]),
     census: Type.Object({ minutesThroughMs: Timestamp, dirtyThroughMs: Timestamp }),
+    /** What is wrong with policy as a whole; absent in what versions before 0.2 wrote. */
+    troubles: Type.Optional(Type.Array(Trouble)),
   }),
 );
 export type HubStatus = Static<typeof HubStatus>;
@@ -110,6 +112,8 @@ export const Issuer = resource(
     withdrawn: Type.Optional(Type.Array(Type.String())),
     /** Policies that were published or at sites, and were gone here, when the hub was restored: they are left as they are. */
     disowned: Type.Optional(Type.Array(Type.String(), { maxItems: 4096 })),
+    /** When the hub was restored last: what sites had handed over before may not be in its tables. */
+    restoredAtMs: Type.Optional(Timestamp),
   }),
 );
 export type Issuer = Static<typeof Issuer>;
@@ -121,7 +125,10 @@ export const CommandResult = resource(
     ok: Type.Boolean(),
     /** A code of core/problem.ts when refused. */
     code: Type.Optional(Type.String()),
+    /** Why it was refused, or what it came to where its effect does not say it. */
     detail: Type.Optional(Type.String()),
+    /** What stays wrong though it was carried out. */
+    warning: Type.Optional(Type.String()),
     /** JSON pointer to the field of the document that is at fault, when it is one. */
     pointer: Type.Optional(Type.String()),
     /** What the resource is after the command; absent when there is none (any more). */
@@ -156,10 +163,6 @@ export function resourceKey(kind: Resource['kind'], name: string): string {
   return `${kind}/${name}`;
 }
 
-/** What a person can have done with a rollout. */
-export const ROLLOUT_ACTIONS = ['promote', 'pause', 'resume', 'rollback', 'retry'] as const;
-export type RolloutAction = (typeof ROLLOUT_ACTIONS)[number];
-
 /** As what a change is asked for: in a person's or program's role, or as the site that joins. */
 const ASKING = [...ROLES, 'site'] as const;
 
@@ -191,8 +194,14 @@ export const Command = Type.Object({
     }),
     /** A new key signs from now on. The one before still counts, unless it is revoked. Key on the log: the issuer's. */
     Type.Object({ verb: Type.Literal('keys.rotate'), revoke: Type.Optional(Type.Boolean()) }),
-    /** After the hub came back from a backup and sites are ahead of it: raises the epoch, so that they follow again. */
-    Type.Object({ verb: Type.Literal('hub.restore') }),
+    /**
+     * After the hub came back from a backup: raises the epoch when sites are ahead of it, so that they follow again, and takes
+     * note of the time. `missing` is how many reports are accounted for by nobody, as whoever asks found.
+     */
+    Type.Object({
+      verb: Type.Literal('hub.restore'),
+      missing: Type.Optional(Type.Integer({ minimum: 0 })),
+    }),
     Type.Object({
       verb: Type.Literal('site.add'),
       site: SiteId,

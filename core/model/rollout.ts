@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { AllowlistSpec, Mode, Strategy } from './allowlist.ts';
 import { FleetEvent } from './event.ts';
 import { resource, Timestamp } from './metadata.ts';
+import { ROLES } from './role.ts';
 import { Assigned, IntentKind, Version } from './signed.ts';
 
 const Count = Type.Integer({ minimum: 0 });
@@ -37,6 +38,8 @@ export const StageStatus = Type.Object({
   deadlineAtMs: Moment,
   /** The target version that began it: evidence counts from the reports that have seen it. */
   version: Type.Union([Version, Type.Null()]),
+  /** What its sites are assigned as `attempt`: a retry raises it for this stage and those after it, and nothing else does. */
+  attempt: Version,
   verdict: Verdict,
   reasons: Type.Array(Type.String({ maxLength: 300 }), { maxItems: 16 }),
   counts: Type.Object({
@@ -61,6 +64,31 @@ export const ROLLOUT_PHASES = [
   'completed',
 ] as const;
 export type RolloutPhase = (typeof ROLLOUT_PHASES)[number];
+
+/** What a person can have done with a rollout. */
+export const ROLLOUT_ACTIONS = ['promote', 'pause', 'resume', 'rollback', 'retry'] as const;
+export type RolloutAction = (typeof ROLLOUT_ACTIONS)[number];
+
+/** Something that was done with a rollout, and by whom: what a change ticket asks for. */
+export const RolloutAct = Type.Object({
+  /** `apply` began the generation, or began it anew by another strategy. */
+  act: Type.Enum(['apply', ...ROLLOUT_ACTIONS]),
+  atMs: Timestamp,
+  /** Empty when the hub did it by itself; then `why` says what for. */
+  by: Type.String(),
+  role: Type.Union([Type.Enum(ROLES), Type.Null()]),
+  generation: Type.Integer({ minimum: 1 }),
+  /** Index of the stage it was done with: of a promotion the one that it began. */
+  stage: Count,
+  virtualSite: Name,
+  mode: Mode,
+  /** A guard asks for approval there, and this gave it. */
+  isApproval: Type.Boolean(),
+  why: Type.String({ maxLength: 300 }),
+});
+export type RolloutAct = Static<typeof RolloutAct>;
+/** So many are kept, the newest; events have the others. */
+export const MOST_ACTS = 64;
 
 /**
  * How one generation of a policy gets to its sites. Knows no kind's content: it moves generations and asks the kind for its
@@ -89,6 +117,10 @@ export const Rollout = resource(
     threshold: Type.Integer({ minimum: 0, maximum: 65_536 }),
     /** Who applied this generation, or changed how it is rolled out: none of them approves it. */
     authors: Type.Array(Type.String(), { maxItems: 64 }),
+    /** Who did what, oldest first; also of earlier generations, as far back as there is room. */
+    acts: Type.Array(RolloutAct, { maxItems: MOST_ACTS }),
+    /** Older ones that there was no room for. */
+    actsLeftOut: Count,
     /** The newest target that was decided on for the policy; it is written right after. */
     version: Version,
     /** Digests that failed, not applied again without `retry`. */

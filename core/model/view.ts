@@ -5,10 +5,11 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { FleetEvent } from './event.ts';
 import { RolloutView } from './policy-view.ts';
 import { Link } from './report.ts';
-import { ROLES } from './resource.ts';
+import { ROLES } from './role.ts';
 import { HEALTH_STATES } from './score.ts';
 import { Labels, SiteId, SiteKind } from './site.ts';
 import { Penalty } from './site-state.ts';
+import { Trouble } from './trouble.ts';
 
 /** `heard` is fresh. `silent` blames the site. `unheard` is not fresh, but the hub was not listening long enough to blame it. */
 export const Freshness = Type.Union([Type.Literal('heard'), Type.Literal('silent'), Type.Literal('unheard')]);
@@ -123,7 +124,7 @@ export const VirtualSiteView = Type.Object({
 });
 export type VirtualSiteView = Static<typeof VirtualSiteView>;
 
-/** Where every report of a site is. `sent = stored + quarantined + pending + gaps + missing` always holds. */
+/** Where every report of a site is. `sent = stored + quarantined + pending + gaps + lost + missing` always holds. */
 export const Ledger = Type.Object({
   site: SiteId,
   boots: Type.Integer(),
@@ -134,6 +135,8 @@ export const Ledger = Type.Object({
   pending: Type.Integer(),
   /** Dropped by the site's bound, by its own word. */
   gaps: Type.Integer(),
+  /** Handed over before the hub was restored from a backup, and not in that. */
+  lost: Type.Integer(),
   /** Accounted for by nobody: what must be 0. */
   missing: Type.Integer(),
   /** Which, in words, 20 at most. */
@@ -252,6 +255,14 @@ export const Applied = Type.Object({
 });
 export type Applied = Static<typeof Applied>;
 
+/** What a restore came to, in words, and what stays wrong though it was carried out. */
+export const Restored = Type.Object({
+  ...Applied.properties,
+  detail: Type.String(),
+  warning: Type.Optional(Type.String()),
+});
+export type Restored = Static<typeof Restored>;
+
 const RoleName = Type.Enum(ROLES);
 
 /** Who is asking, and until when a cookie session lasts (null for a bearer token). */
@@ -266,6 +277,8 @@ export const HubInfo = Type.Object({
   caughtUp: Type.Boolean(),
   sites: Type.Integer(),
   virtualSites: Type.Integer(),
+  /** What is wrong with policy as a whole. */
+  troubles: Type.Array(Trouble),
 });
 export type HubInfo = Static<typeof HubInfo>;
 
@@ -324,6 +337,8 @@ export const HubView = Type.Object({
   nowMs: Type.Number(),
   caughtUp: Type.Boolean(),
   blind: Type.Union([Type.Object({ fromMs: Type.Number(), toMs: Type.Number() }), Type.Null()]),
+  /** What is wrong with policy as a whole. */
+  troubles: Type.Array(Trouble),
 });
 export type HubView = Static<typeof HubView>;
 

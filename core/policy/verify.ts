@@ -1,3 +1,4 @@
+import { plural } from '../plural.ts';
 import type { Reason, SiteEvidence, SiteVerdict, StageQuestion, StageVerdict } from './evidence.ts';
 import { completeness, freshness } from './verification/completeness.ts';
 import { probes } from './verification/probes.ts';
@@ -97,27 +98,30 @@ function weigh(
     found.push(reason('no-sites', 'the stage has no sites, so nothing can show that it works'));
   else if (applicable === 0)
     found.push(
-      reason('no-applicable-site', `the policy selects no workload at any of ${sites.length} sites`),
+      reason(
+        'no-applicable-site',
+        `the policy selects no workload at any of ${plural(sites.length, 'site')}`,
+      ),
     );
   if (failed.length > maxFailures)
     found.push(
       reason(
         'too-many-failures',
-        `${failed.length} of ${applicable} sites failed, ${maxFailures} may: ${some(failed.map(({ site }) => site))}`,
+        `${failed.length} of ${plural(applicable, 'site')} failed, ${maxFailures} may: ${some(failed.map(({ site }) => site))}`,
       ),
     );
   if (applicable > 0 && (passed === 0 || passed < minConclusive * applicable - 1e-9))
     found.push(
       reason(
         'too-few-passed',
-        `${passed} of ${applicable} sites passed, ${Math.round(minConclusive * 100)}% and at least one have to`,
+        `${passed} of ${plural(applicable, 'site')} passed; ${Math.round(minConclusive * 100)}% have to, and at least one`,
       ),
     );
   if (applicable > 0 && provenHits < minHitsTotal)
     found.push(
       reason(
         'too-few-hits',
-        `${provenHits} hits at the sites that passed, ${minHitsTotal} are wanted of the stage`,
+        `${plural(provenHits, 'hit')} at the sites that passed, of ${minHitsTotal} wanted of the stage`,
       ),
     );
   const { verdict, reasons } = conclude(found);
@@ -125,7 +129,7 @@ function weigh(
   const own = verdict === 'fail' ? reasons.filter(({ code }) => code === 'too-many-failures') : reasons;
   if (verdict !== 'pass') return { verdict, reasons: [...own, ...byCode(sites)].slice(0, 16) };
   const left = [...failed.map(({ site }) => site), ...open];
-  const unproven = reason('unproven', `no proof of ${left.length} sites: ${some(left, 10)}`);
+  const unproven = reason('unproven', `no proof of ${plural(left.length, 'site')}: ${some(left, 10)}`);
   return { verdict, reasons: left.length === 0 ? [] : [unproven, ...byCode(sites)].slice(0, 16) };
 }
 
@@ -144,7 +148,7 @@ function byCode(sites: readonly SiteVerdict[]): Reason[] {
     .sort((a, b) => Number(b.fails) - Number(a.fails) || b.sites.length - a.sites.length)
     .map(({ first, sites: where }) => {
       const [example = ''] = where;
-      const at = where.length === 1 ? example : `${where.length} sites (${some(where)}), ${example}`;
+      const at = where.length === 1 ? example : `${where.length} sites (${some(where)}), as ${example}`;
       return { code: first.code, text: `${at}: ${first.text}`.slice(0, 300) };
     });
 }

@@ -1,4 +1,5 @@
 import type { Link, Report } from '../model/report.ts';
+import { plural } from '../plural.ts';
 
 /** What a site in a state that no mean may hide scores at most. */
 export const CAP = 39;
@@ -39,5 +40,5 @@ export function probeFault({ probes }: Report): string | null {
   const probe = probes.find(({ ok, lost }) => !ok || lost > 0);
   if (probe === undefined) return null;
   if (!probe.ok) return `probe ${probe.name} failed${probe.error === undefined ? '' : `: ${probe.error}`}`;
-  return `probe ${probe.name} lost ${probe.lost} observations`;
+  return `probe ${probe.name} lost ${plural(probe.lost, 'observation')}`;
 }

@@ -1,4 +1,5 @@
 import type { Report } from '../model/report.ts';
+import { plural } from '../plural.ts';
 import { type Loss, lose, ramp } from './loss.ts';
 
 /** Null when nobody looks at the site's security, and no policy is enforced there that could be judged. */
@@ -19,7 +20,7 @@ export function security(report: Report): Loss[] | null {
     () => `${refused} generations failed or were refused`,
   );
   const denied = (seen?.unexpectedDenies ?? 0) + (said?.unexpectedDenies ?? 0);
-  const denies = () => `${denied} connections denied that were accepted before`;
+  const denies = () => `${plural(denied, 'connection')} denied to what was accepted before`;
   lose(losses, 'unexpected-denies', '', denied < 1 ? 0 : Math.min(60, 15 + 10 * Math.log10(denied)), denies);
   if (seen === undefined) return losses;
   const { findings, credentialsExpireInDays: days } = seen;

@@ -6,8 +6,10 @@ import { rolloutName } from '../../core/model/rollout.ts';
 import { compareVersions, type Version } from '../../core/model/signed.ts';
 import { allowlistFaults } from '../../core/policy/allowlist-faults.ts';
 import { digestOf } from '../../core/policy/digest.ts';
+import { whoText } from '../../core/rollout-words.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
+import { askerOf } from '../rollout/acts.ts';
 import { coursesOf, stageOf } from '../rollout/assigned.ts';
 import { begin } from '../rollout/start.ts';
 import type { Told } from '../rollout/told.ts';
@@ -112,6 +114,7 @@ function setOut(
     before: before?.spec ?? null,
     version: newest({ epoch, n: 0 }, before?.spec.version, facts.published('Allowlist', name)?.version),
     authors: [...new Set([...authors, asked.by])].slice(-64),
+    asker: askerOf(asked),
     awaitsApproval: needsApproval(allowlist.spec.rollout.stages[0], registered),
     nowMs: asked.nowMs,
   });
@@ -134,7 +137,7 @@ function setOut(
     ok: true,
     effect: 'updated',
     changes: [{ put: allowlist }, { put: rollout }],
-    told: [applied(allowlist), ...told],
+    told: [applied(allowlist, asked), ...told],
   };
 }
 
@@ -143,11 +146,11 @@ function newest(...versions: (Version | undefined)[]): Version {
   return known.reduce((a, b) => (compareVersions(a, b) >= 0 ? a : b));
 }
 
-function applied({ metadata, spec }: Allowlist): Told {
+function applied({ metadata, spec }: Allowlist, asked: Asked): Told {
   const isNew = metadata.revision === 1;
   return {
     kind: isNew ? 'policy.created' : 'policy.changed',
     virtualSite: '',
-    message: `Allowlist ${metadata.name} was ${isNew ? 'created' : 'changed'}; generation ${spec.generation}, digest ${spec.digest}`,
+    message: `Allowlist ${metadata.name} was ${isNew ? 'created' : 'changed'} by ${whoText(askerOf(asked))}; generation ${spec.generation}, digest ${spec.digest}`,
   };
 }

@@ -1,10 +1,12 @@
 import type { Command } from '../../core/model/resource.ts';
 import { type Rollout, rolloutName } from '../../core/model/rollout.ts';
+import { whoText } from '../../core/rollout-words.ts';
 import type { Registered } from '../registry.ts';
 import { act } from '../rollout/act.ts';
+import { askerOf, withAct } from '../rollout/acts.ts';
 import type { RolloutSpec } from '../rollout/assigned.ts';
 import { type Asked, type Outcome, refuse, stamp } from './outcome.ts';
-import { unapproved } from './rollout-approval.ts';
+import { needsApproval, unapproved } from './rollout-approval.ts';
 import { brokenGuard, busy } from './stage-rules.ts';
 import { tooLong } from './target-size.ts';
 
@@ -18,14 +20,16 @@ export function moveRollout({ action, kind, name }: Move, asked: Asked, register
       'not-found',
       `there is no rollout of ${kind} ${name}; \`plumbline get rollouts\` lists what there is`,
     );
-  const acted = act(before.spec, action, asked.by, asked.nowMs);
+  const asker = askerOf(asked);
+  const acted = act(before.spec, action, whoText(asker), asked.nowMs);
   if (!acted.ok) return refuse('rollout-phase', acted.detail);
-  if (action === 'promote' || action === 'retry') {
-    const refused = unfitNext(acted.spec, asked, registered);
-    if (refused !== null) return refused;
-  }
+  const begins = action === 'promote' || action === 'retry';
+  const refused = begins ? unfitNext(acted.spec, asked, registered) : null;
+  if (refused !== null) return refused;
+  const isApproval = begins && needsApproval(acted.spec.strategy.stages[acted.spec.stage], registered);
   const metadata = stamp(before.metadata.name, asked, before.metadata);
-  const after: Rollout = { ...before, metadata, spec: acted.spec };
+  const spec = withAct(acted.spec, { act: action, atMs: asked.nowMs, ...asker, isApproval });
+  const after: Rollout = { ...before, metadata, spec };
   return { ok: true, effect: 'updated', changes: [{ put: after }], told: acted.told };
 }
 

@@ -1,11 +1,20 @@
-import type { RolloutAction } from '../../core/model/resource.ts';
-import { assignedOf, isOnItsWay, type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
+import type { RolloutAction } from '../../core/model/rollout.ts';
+import {
+  assignedOf,
+  isOnItsWay,
+  nextVersion,
+  type RolloutSpec,
+  type RolloutStage,
+  stageOf,
+  versioned,
+  withStage,
+} from './assigned.ts';
 import { skipAudits, startStage } from './start.ts';
 import { nameOf, type Told } from './told.ts';
 
 export type Acted = { ok: true; spec: RolloutSpec; told: Told[] } | { ok: false; detail: string };
 
-/** What a person asks of a rollout. Who may is decided elsewhere. */
+/** What a person asks of a rollout, who is `by`. Who may is decided elsewhere. */
 export function act(spec: RolloutSpec, action: RolloutAction, by: string, nowMs: number): Acted {
   const acted = ACTIONS[action](spec, nowMs, by);
   return acted.ok ? { ...acted, spec: versioned(spec, acted.spec) } : acted;
@@ -18,25 +27,34 @@ const ACTIONS: Record<RolloutAction, (spec: RolloutSpec, nowMs: number, by: stri
   rollback: (spec, nowMs, by) => {
     if (spec.phase === 'completed' || spec.phase === 'rolled-back')
       return refuse(spec, 'roll back', 'apply the earlier content again to return to it');
-    return { ok: true, ...rollBack(spec, `rolled back by ${by}`, nowMs) };
+    return { ok: true, ...rollBack(spec, `rolled back by ${by}`, nowMs, ` by ${by}`) };
   },
   retry,
 };
 
-function promote(spec: RolloutSpec, nowMs: number): Acted {
+function promote(spec: RolloutSpec, nowMs: number, by: string): Acted {
   const { status } = stageOf(spec);
   if (spec.phase !== 'awaiting-promotion')
     return refuse(spec, 'promote', 'only a stage that has passed is promoted from');
-  if (status.phase === 'waiting') return { ok: true, ...startStage(spec, nowMs) };
+  if (status.phase === 'waiting') return promoted(spec, `to ${placeOf(status)}`, nowMs, by);
   const moved = skipAudits({ ...promoteStage(spec, nowMs), stage: spec.stage + 1 });
-  const started = startStage(moved, nowMs);
-  const to = stageOf(moved).status.virtualSite;
-  const told: Told = {
-    kind: 'rollout.promoted',
-    virtualSite: to,
-    message: `${nameOf(spec)} is promoted from ${status.virtualSite} to ${to}`,
+  const way = `from ${placeOf(status)} to ${placeOf(stageOf(moved).status)}`;
+  return promoted(moved, way, nowMs, by);
+}
+
+function promoted(spec: RolloutSpec, way: string, nowMs: number, by: string): Acted {
+  const started = startStage(spec, nowMs);
+  const { virtualSite } = stageOf(spec).status;
+  const message = `${nameOf(spec)} is promoted ${way} by ${by}`;
+  return {
+    ok: true,
+    spec: started.spec,
+    told: [{ kind: 'rollout.promoted', virtualSite, message }, ...started.told],
   };
-  return { ok: true, spec: started.spec, told: [told, ...started.told] };
+}
+
+function placeOf({ virtualSite, mode }: RolloutStage): string {
+  return `${virtualSite} (${mode})`;
 }
 
 /** What the stage brought is what its virtual site runs from now on. */
@@ -51,19 +69,24 @@ export function promoteStage(spec: RolloutSpec, nowMs: number): RolloutSpec {
 function pause(spec: RolloutSpec, _nowMs: number, by: string): Acted {
   if (spec.phase !== 'progressing' && spec.phase !== 'awaiting-promotion')
     return refuse(spec, 'pause', 'nothing is on its way');
-  return { ok: true, ...paused(spec, `paused by ${by}`) };
+  return { ok: true, ...paused(spec, `paused by ${by}`, ` by ${by}`) };
 }
 
-export function paused(spec: RolloutSpec, reason: string): { spec: RolloutSpec; told: Told[] } {
+/** `said` is what the event says of it, the reason unless told. */
+export function paused(
+  spec: RolloutSpec,
+  reason: string,
+  said = `: ${reason}`,
+): { spec: RolloutSpec; told: Told[] } {
   const { virtualSite } = stageOf(spec).status;
-  const message = `${nameOf(spec)} is paused at ${virtualSite}: ${reason}`;
+  const message = `${nameOf(spec)} is paused at ${virtualSite}${said}`;
   return {
     spec: { ...spec, phase: 'paused', reason: reason.slice(0, 500) },
     told: [{ kind: 'rollout.paused', virtualSite, message }],
   };
 }
 
-function resume(spec: RolloutSpec, nowMs: number): Acted {
+function resume(spec: RolloutSpec, nowMs: number, by: string): Acted {
   const { status, plan } = stageOf(spec);
   if (spec.phase !== 'paused') return refuse(spec, 'resume', 'only a paused rollout is resumed');
   if (status.phase === 'failed')
@@ -73,7 +96,7 @@ function resume(spec: RolloutSpec, nowMs: number): Acted {
     { ...spec, phase: waits ? 'awaiting-promotion' : 'progressing', reason: '' },
     { ...status, deadlineAtMs: nowMs + plan.progressDeadlineMs },
   );
-  const message = `${nameOf(spec)} goes on at ${status.virtualSite}`;
+  const message = `${nameOf(spec)} goes on at ${status.virtualSite}, resumed by ${by}`;
   const told: Told = { kind: 'rollout.resumed', virtualSite: status.virtualSite, message };
   return { ok: true, spec: resumed, told: [told] };
 }
@@ -83,23 +106,27 @@ export function rollBack(
   spec: RolloutSpec,
   reason: string,
   nowMs: number,
+  said = `: ${reason}`,
 ): { spec: RolloutSpec; told: Told[] } {
   const { status } = stageOf(spec);
   const current = spec.promoted.find(({ virtualSite }) => virtualSite === status.virtualSite);
-  const back = current === undefined ? 'nothing of this policy' : `generation ${current.assigned.generation}`;
+  const back =
+    current === undefined
+      ? 'is without this policy again'
+      : `returns to generation ${current.assigned.generation}`;
   const rolledBack = withStage(
     { ...spec, phase: 'rolled-back', reason: reason.slice(0, 500), threshold: 0 },
     { ...status, phase: 'rolled-back', endedAtMs: nowMs },
   );
-  const message = `${nameOf(spec)} is rolled back at ${status.virtualSite}, which returns to ${back}: ${reason}`;
+  const message = `${nameOf(spec)} is rolled back at ${status.virtualSite}, which ${back}${said}`;
   return {
     spec: rolledBack,
     told: [{ kind: 'rollout.rolled-back', virtualSite: status.virtualSite, message }],
   };
 }
 
-/** The stage and its evidence begin anew. Sites that have it already keep it. */
-function retry(spec: RolloutSpec, nowMs: number): Acted {
+/** The stage and its evidence begin anew. Sites that have it already keep it, those that refused it try it again. */
+function retry(spec: RolloutSpec, nowMs: number, by: string): Acted {
   const { status } = stageOf(spec);
   const isThere = isOnItsWay(spec) && status.phase !== 'passed';
   if (spec.phase !== 'rolled-back' && !isThere)
@@ -109,10 +136,12 @@ function retry(spec: RolloutSpec, nowMs: number): Acted {
       'only a stage that failed, was rolled back or has no verdict yet is tried again',
     );
   const failedDigests = spec.failedDigests.filter((digest) => digest !== spec.digest);
-  const begun = startStage({ ...spec, failedDigests }, nowMs);
+  const attempt = nextVersion(spec.version);
+  const stages = spec.stages.map((one, i) => (i < spec.stage ? one : { ...one, attempt }));
+  const begun = startStage({ ...spec, failedDigests, stages }, nowMs);
   const threshold = Math.max(begun.spec.threshold, spec.threshold);
   const started = { ...begun, spec: { ...begun.spec, threshold } };
-  const message = `${nameOf(spec)} is tried again at ${status.virtualSite}`;
+  const message = `${nameOf(spec)} is tried again at ${status.virtualSite} by ${by}`;
   const told: Told = { kind: 'rollout.retried', virtualSite: status.virtualSite, message };
   return { ok: true, spec: started.spec, told: [told, ...started.told] };
 }

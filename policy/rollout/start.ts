@@ -1,6 +1,15 @@
 import type { Allowlist } from '../../core/model/rollout.ts';
 import type { Version } from '../../core/model/signed.ts';
-import { emptyStages, promotedTo, type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
+import { type Asker, withAct } from './acts.ts';
+import {
+  emptyStages,
+  nextVersion,
+  promotedTo,
+  type RolloutSpec,
+  stageOf,
+  versioned,
+  withStage,
+} from './assigned.ts';
 import { nameOf, type Told } from './told.ts';
 
 /** All sites: the hash of every one is below. */
@@ -14,6 +23,7 @@ export type Beginning = {
   /** The newest version that any target of the policy had. */
   version: Version;
   authors: string[];
+  asker: Asker;
   /** Whether somebody has to approve even the first stage. */
   awaitsApproval: boolean;
   nowMs: number;
@@ -24,6 +34,8 @@ export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
   const { name, allowlist, before, authors, nowMs } = given;
   const { generation, digest, rollout: strategy } = allowlist;
   const promoted = before?.promoted ?? [];
+  // No newer content has what sites refused tried again; a policy of the name of one that was deleted begins above it.
+  const attempt = before?.stages.at(-1)?.attempt ?? nextVersion(given.version);
   const fresh: RolloutSpec = {
     policy: { kind: 'Allowlist', name },
     generation,
@@ -33,7 +45,7 @@ export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
     reason: '',
     startedAtMs: nowMs,
     stage: 0,
-    stages: emptyStages(strategy),
+    stages: emptyStages(strategy, attempt),
     promoted,
     base: promoted.map(({ virtualSite, assigned }) => ({ virtualSite, generation: assigned.generation })),
     threshold: 0,
@@ -41,6 +53,8 @@ export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
     version: given.version,
     failedDigests: before?.failedDigests ?? [],
     events: [],
+    acts: before?.acts ?? [],
+    actsLeftOut: before?.actsLeftOut ?? 0,
   };
   const told: Told[] = [];
   if (before !== null && isUnfinished(before))
@@ -54,7 +68,7 @@ export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
     virtualSite: '',
     message: `${nameOf(fresh)} starts: ${strategy.stages.map(({ virtualSite, mode = 'enforce' }) => `${virtualSite} (${mode})`).join(', ')}`,
   });
-  const skipped = skipAudits(fresh);
+  const skipped = withAct(skipAudits(fresh), { act: 'apply', atMs: nowMs, ...given.asker });
   const started = given.awaitsApproval ? { spec: skipped, told: [] } : startStage(skipped, nowMs);
   // What ran before may differ from what runs now in the virtual sites of the strategy alone, or not at all.
   const from = before === null ? fresh : { ...before, version: given.version };

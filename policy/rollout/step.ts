@@ -1,6 +1,8 @@
+import { plural } from '../../core/plural.ts';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
 import { onFailure } from '../../core/policy/strategy.ts';
 import { paused, promoteStage, rollBack } from './act.ts';
+import { HUB_ITSELF, withAct } from './acts.ts';
 import { isOnItsWay, type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
 import { WHOLE } from './start.ts';
 import { nextThreshold } from './threshold.ts';
@@ -38,7 +40,14 @@ export function step(spec: RolloutSpec, seen: Seen, nowMs: number): Stepped {
   if (!isOnItsWay(spec) || stageOf(spec).status.phase === 'failed') return { spec, told: [] };
   const looked = look(spec, seen, nowMs);
   const stepped = decide(looked, seen, nowMs);
-  return { ...stepped, spec: versioned(spec, stepped.spec) };
+  return { ...stepped, spec: noted(spec, versioned(spec, stepped.spec), nowMs) };
+}
+
+/** What it did that a person could have done too is told among what people did. */
+function noted(before: RolloutSpec, after: RolloutSpec, atMs: number): RolloutSpec {
+  const { phase, reason: why } = after;
+  if (phase === before.phase || (phase !== 'paused' && phase !== 'rolled-back')) return after;
+  return withAct(after, { act: phase === 'paused' ? 'pause' : 'rollback', atMs, ...HUB_ITSELF, why });
 }
 
 /** Notes what is seen. */
@@ -111,7 +120,7 @@ function pass(spec: RolloutSpec, nowMs: number): Stepped {
   const told: Told = {
     kind: 'rollout.stage-passed',
     virtualSite,
-    message: `${nameOf(spec)} passed at ${virtualSite}: ${counts.passed} of ${counts.sites} sites proved it${counts.inconclusive > 0 ? `, ${counts.inconclusive} are without proof` : ''}`,
+    message: `${nameOf(spec)} passed at ${virtualSite}: ${counts.passed} of ${plural(counts.sites, 'site')} proved it${counts.inconclusive > 0 ? `, ${counts.inconclusive} without proof` : ''}`,
   };
   if (spec.stage + 1 < spec.stages.length)
     return { spec: { ...passed, phase: 'awaiting-promotion' }, told: [told] };

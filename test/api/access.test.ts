@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ACCESS } from '../../api/http/access.ts';
 import { SessionCookies } from '../../api/sign-in/session-cookie.ts';
 import { SignIn, tokenHash } from '../../api/sign-in/sign-in.ts';
-import { ROLES } from '../../core/model/resource.ts';
+import { ROLES } from '../../core/model/role.ts';
 import { ADMIN_TOKEN, type Door, fieldOf, openDoor } from './door.ts';
 
 const PROTECTED = Object.entries(ACCESS).flatMap(([route, access]) => {

@@ -214,3 +214,46 @@ test('what a person has done with it goes to control, and what that refuses is t
   expect(fieldOf((await act('promote')).body, 'code')).toBe('rollout-phase');
   expect((await act('explode')).status).toBe(400);
 });
+
+test('who did what comes with it and with its evidence; of what never was there is none', async () => {
+  const { acts } = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+  expect(acts.map(({ act, role, stage }) => [act, role, stage])).toEqual([
+    ['apply', 'admin', 0],
+    ['pause', 'admin', 0],
+    ['resume', 'admin', 0],
+  ]);
+  expect((await door.get<RolloutEvidence>(`${EVIDENCE}?generation=1`)).acts).toEqual(acts);
+  expect((await door.get<RolloutEvidence>(`${EVIDENCE}?generation=9`)).acts).toEqual([]);
+  expect((await door.call('GET', '/api/v1/rollouts/Allowlist/never/evidence')).status).toBe(404);
+});
+
+test('rules keep the hits that they were judged by where the stage was rolled back', async () => {
+  const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
+  const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
+  // t1 goes on saying that it has it; t2 says nothing of it any more.
+  const judged = question(1, startedAtMs + 61_000);
+  const recorded = madeUpSiteEvidence(judged.decidedAtMs);
+  const rules = [{ rule: 'payments-api', hits: 41, probeHits: 0 }];
+  await door.store.insert('site_evidence', [
+    {
+      rollout: 'Allowlist/payments',
+      stage_key: `1/0/${startedAtMs}`,
+      site: 't2',
+      decided_at: judged.decidedAtMs,
+      verdict: 'fail',
+      reason_code: [],
+      reason_text: [],
+      evidence: JSON.stringify({ ...recorded, site: 't2', newest: { ...recorded.newest, rules: rules } }),
+    },
+  ]);
+  await door.store.insert('decision', [decision(judged, `1/0/${startedAtMs}`, 'fail', 't2 failed')]);
+  const shown = async () =>
+    (await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments')).rules.map(
+      ({ rule, hits, sites }) => [rule, hits, sites],
+    );
+  expect(await shown()).toEqual([['payments-api', 7, 1]]);
+  const rolledBack = await door.call('POST', '/api/v1/rollouts/Allowlist/payments/rollback');
+  expect(rolledBack.status).toBe(200);
+  await until('the judged hits', async () => (await shown()).length === 1 && (await shown())[0]?.[1] !== 7);
+  expect(await shown()).toEqual([['payments-api', 48, 2]]);
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Command, ROLES, type VirtualSiteSpec } from '../../core/model/resource.ts';
+import type { Command, VirtualSiteSpec } from '../../core/model/resource.ts';
+import { ROLES } from '../../core/model/role.ts';
 import { decideBatch } from '../../policy/command-batch.ts';
 import { guardsAt, minSoakMs, railsOf } from '../../policy/guard-of.ts';
 import { Registry } from '../../policy/registry.ts';

@@ -216,7 +216,21 @@ describe('what an author may not do', () => {
     expect(await ask(move('promote'), 'ada', 'admin')).toMatchObject({ code: 'forbidden' });
     expect(await ask(move('promote'), 'otto', 'author')).toMatchObject({ code: 'forbidden' });
     expect(await ask(move('promote'), 'otto', 'approver')).toMatchObject({ ok: true });
-    await hub.reach('completed', 1);
+    const { spec } = await hub.reach('completed', 1);
+    expect(
+      spec.acts.map(({ act, by, role, stage, isApproval }) => [act, by, role, stage, isApproval]),
+    ).toEqual([
+      ['apply', 'ada', 'author', 0, false],
+      ['promote', 'otto', 'approver', 1, true],
+    ]);
+    const told = await until(
+      'who promoted it',
+      async () => (await hub.events('rollout.promoted'))[0] ?? false,
+    );
+    expect(told.message).toBe(
+      'Allowlist payments, generation 1 is promoted from test (enforce) to prod (enforce) by otto (approver)',
+    );
+    expect((await hub.events('policy.created'))[0]?.message).toContain('was created by ada (author)');
   });
 
   it('is to begin where approval is asked for: the first stage waits too', async () => {

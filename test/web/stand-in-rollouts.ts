@@ -6,6 +6,7 @@ import type {
   RolloutSite,
   RolloutView,
 } from '../../core/model/policy-view.ts';
+import type { RolloutAct } from '../../core/model/rollout.ts';
 import type { SiteEvidence, StageQuestion } from '../../core/policy/evidence.ts';
 
 type Stage = RolloutView['stages'][number];
@@ -19,6 +20,7 @@ function stage(part: Partial<Stage>): Stage {
     endedAtMs: null,
     deadlineAtMs: null,
     version: null,
+    attempt: { epoch: 1, n: 1 },
     verdict: 'inconclusive',
     reasons: [],
     counts: { sites: 0, applied: 0, passed: 0, failed: 0, inconclusive: 0, notApplicable: 0 },
@@ -121,6 +123,7 @@ export function madeUpDetailOf(rollout: RolloutView, nowMs: number): RolloutDeta
     strategy: { stages: rollout.stages.map(({ virtualSite, mode }) => ({ virtualSite, mode })) },
     promoted: [{ virtualSite: 'test', generation: 3, mode: 'audit' }],
     failedDigests: [],
+    acts: madeUpActs(nowMs),
     stage: rollout.stage,
     sites: [
       site('test-b', nowMs, {
@@ -136,6 +139,23 @@ export function madeUpDetailOf(rollout: RolloutView, nowMs: number): RolloutDeta
     rules: [{ generation: 3, rule: 'payments-api', hits: 41, probeHits: 6, sites: 2 }],
     denied: [{ generation: 3, denied: DENIED, count: 2, sites: 1, examples: ['test-b'] }],
   };
+}
+
+function madeUpActs(nowMs: number): RolloutAct[] {
+  const common = { generation: 3, virtualSite: 'test', isApproval: false, why: '' };
+  return [
+    { ...common, act: 'apply', atMs: nowMs - 1_200_000, by: 'ada', role: 'author', stage: 0, mode: 'audit' },
+    {
+      ...common,
+      act: 'promote',
+      atMs: nowMs - 300_000,
+      by: 'kim',
+      role: 'approver',
+      stage: 1,
+      mode: 'enforce',
+      isApproval: true,
+    },
+  ];
 }
 
 export function madeUpEvidence(nowMs: number): RolloutEvidence {
@@ -166,6 +186,8 @@ export function madeUpEvidence(nowMs: number): RolloutEvidence {
   return {
     kind: 'Allowlist',
     name: 'payments',
+    generation: 3,
+    acts: madeUpActs(nowMs),
     decisions: [
       {
         ...common,

@@ -10,7 +10,7 @@ import { extname, join } from 'node:path';
 import { build } from 'vite';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { RolloutView } from '../../core/model/policy-view.ts';
-import type { Role } from '../../core/model/resource.ts';
+import type { Role } from '../../core/model/role.ts';
 import type { HubView, LiveMessage, LiveRequest, SiteView, VirtualSiteView } from '../../core/model/view.ts';
 import { problem } from '../../core/problem.ts';
 import { matches, parseSelector } from '../../core/selector.ts';
@@ -51,7 +51,7 @@ export class StandIn {
   role: Role = 'admin';
   /** What was asked to be done with rollouts, as `promote payments`. */
   readonly moves: string[] = [];
-  hub: Omit<HubView, 'nowMs'> = { version: '0.1.0', caughtUp: true, blind: null };
+  hub: Omit<HubView, 'nowMs'> = { version: '0.1.0', caughtUp: true, blind: null, troubles: [] };
   /** Connections are refused. */
   away = false;
   /** Connections stay, and nothing comes any more. */

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { HealthState } from '../../core/model/score.ts';
-import { plural } from './format.ts';
+import { counted } from './format.ts';
 import type { FeedState } from './live/feed.ts';
 import { STATE_WORDS } from './state-words.ts';
 
@@ -47,6 +47,6 @@ export function Announcer({ state }: { state: FeedState }) {
 }
 
 function sentence(to: HealthState, ids: readonly string[]): string {
-  const who = ids.length <= 3 ? ids.join(', ') : plural(ids.length, 'site', 'sites');
+  const who = ids.length <= 3 ? ids.join(', ') : counted(ids.length, 'site');
   return `Now ${STATE_WORDS[to].toLowerCase()}: ${who}.`;
 }

@@ -3,6 +3,8 @@
  * observed. Thousands are set apart by a narrow space, as ISO 80000-1 has it.
  */
 
+import { plural } from '../../core/plural.ts';
+
 const NOT_OBSERVED = '–';
 const NARROW = '\u202f';
 
@@ -79,8 +81,9 @@ export function points(value: number): string {
   return String(Math.round(value * 10) / 10);
 }
 
-export function plural(amount: number, one: string, many: string): string {
-  return `${count(amount)} ${amount === 1 ? one : many}`;
+/** As core has it, with thousands set apart. */
+export function counted(amount: number, one: string, many?: string): string {
+  return plural(amount, one, many, count);
 }
 
 function significant(value: number): string {

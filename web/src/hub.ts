@@ -5,7 +5,7 @@
 
 import type { RolloutDetail } from '../../core/model/policy-view.ts';
 import type { Report } from '../../core/model/report.ts';
-import type { RolloutAction } from '../../core/model/resource.ts';
+import type { RolloutAction } from '../../core/model/rollout.ts';
 import type {
   SiteDetail as AnySiteDetail,
   Applied,

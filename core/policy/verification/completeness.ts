@@ -1,3 +1,4 @@
+import { plural } from '../../plural.ts';
 import type { SiteEvidence, StageQuestion } from '../evidence.ts';
 import { type Found, reason, seconds } from './reasons.ts';
 
@@ -34,8 +35,8 @@ function continuity(evidence: SiteEvidence): Found[] {
   const add = (count: number, code: Found['code'], text: string) => {
     if (count > 0) found.push(reason(code, text));
   };
-  add(missing, 'gap', `${missing} of its reports between the first and the newest are not stored`);
-  add(quarantined, 'quarantined', `${quarantined} of its reports were refused`);
+  add(missing, 'gap', `${plural(missing, 'report')} missing between its first and its newest`);
+  add(quarantined, 'quarantined', `${plural(quarantined, 'report')} of its refused`);
   add(
     boots - 1,
     'restarted',
@@ -44,20 +45,24 @@ function continuity(evidence: SiteEvidence): Found[] {
   add(
     ever.lostObservations,
     'lost-observations',
-    `${ever.lostObservations} observations were lost in ${reports} reports`,
+    `${plural(ever.lostObservations, 'observation')} lost in ${plural(reports, 'report')}`,
   );
   add(
     ever.counterEpochs - 1,
     'counter-reset',
-    `its counters began again at zero ${ever.counterEpochs - 1} times`,
+    `its counters began again at zero ${plural(ever.counterEpochs - 1, 'time')}`,
   );
-  add(ever.decreases, 'counter-decreased', `a counter went down ${ever.decreases} times, by nobody known`);
+  add(
+    ever.decreases,
+    'counter-decreased',
+    `a counter went down ${plural(ever.decreases, 'time')}, by nobody known`,
+  );
   const full = Math.max(ever.fullSets, newest?.fullSets ?? 0);
-  add(full, 'set-full', `up to ${full} bounded sets were full, so destinations are missing`);
+  add(full, 'set-full', `up to ${plural(full, 'bounded set')} full, so that destinations are missing`);
   add(
     ever.notLive,
     'was-not-live',
-    `${ever.notLive} reports since it was applied did not have it applied and live`,
+    `not applied and live in ${plural(ever.notLive, 'report')} since it was applied`,
   );
   if (clockOffsetMs === null)
     found.push(reason('clock-unknown', "the site never compared its clock with the hub's"));

@@ -1,4 +1,5 @@
 import type { ProbeResult } from '../../model/policy-report.ts';
+import { plural } from '../../plural.ts';
 import type { SiteEvidence, StageQuestion } from '../evidence.ts';
 import { MAX_CLOCK_OFFSET_MS } from './completeness.ts';
 import { type Found, reason } from './reasons.ts';
@@ -23,7 +24,7 @@ export function probes(
       return [
         reason(
           'probe-missing',
-          `probe ${name} was tried for ${tried} of ${wanted} workloads since the generation was applied, and lately`,
+          `probe ${name} was tried for ${tried} of ${plural(wanted, 'workload')} since the generation was applied, and lately`,
         ),
       ];
     return valid.flatMap((one) => judge(one, question) ?? []);

@@ -1,3 +1,4 @@
+import { plural } from '../../plural.ts';
 import type { SiteEvidence, StageQuestion } from '../evidence.ts';
 import { type Found, reason, some } from './reasons.ts';
 
@@ -29,7 +30,7 @@ export function traffic(question: StageQuestion, evidence: SiteEvidence): Found[
     found.push(
       reason(
         'no-traffic',
-        `${total} new connections were decided by generation ${generation}, ${minHits} are wanted${onlyProbes(total, evidence)}`,
+        `generation ${generation} let ${plural(total, 'new connection')} through, of ${minHits} wanted${onlyProbes(total, evidence)}`,
       ),
     );
   const without = newRules.filter((rule) => (hits.get(rule) ?? 0) < minHits);
@@ -37,7 +38,7 @@ export function traffic(question: StageQuestion, evidence: SiteEvidence): Found[
     found.push(
       reason(
         'rule-without-traffic',
-        `${without.length} of ${newRules.length} new rules have fewer than ${minHits} hits: ${some(without.map((rule) => `${rule} ${hits.get(rule) ?? 0}`))}`,
+        `fewer than ${plural(minHits, 'hit')} by ${without.length} of ${plural(newRules.length, 'new rule')}: ${some(without.map((rule) => `${rule} ${hits.get(rule) ?? 0}`))}`,
       ),
     );
   if (total === 0 && minHits === 0 && probes.length === 0)
@@ -58,7 +59,8 @@ function onlyProbes(total: number, { newest }: SiteEvidence): string {
 export function unexpected(question: StageQuestion, evidence: SiteEvidence): Found | null {
   const count = unexpectedOf(evidence);
   if (count <= question.maxUnexpectedDenies) return null;
-  const verb = question.mode === 'audit' ? 'would have been denied' : 'were denied';
+  const were = count === 1 ? 'was' : 'were';
+  const denied = question.mode === 'audit' ? 'would have been denied' : `${were} denied`;
   const destinations = (evidence.newest?.denied ?? [])
     .filter(({ kind }) => kind === 'unexpected')
     .sort((a, b) => b.count - a.count)
@@ -69,6 +71,6 @@ export function unexpected(question: StageQuestion, evidence: SiteEvidence): Fou
   const named = destinations.length === 0 ? '' : `: ${some(destinations)}`;
   return reason(
     'unexpected-denies',
-    `${count} connections ${verb} that were let through before (${question.maxUnexpectedDenies} allowed)${named}`,
+    `${plural(count, 'connection')} ${denied} that ${were} let through before (${question.maxUnexpectedDenies} allowed)${named}`,
   );
 }

@@ -217,7 +217,7 @@ describe('a stage', () => {
     expect(verifyStage(wanted, all)).toMatchObject({ verdict: 'pass', reasons: [], hits: 210 });
     const { verdict, reasons } = verifyStage(wanted, but({ missing: 1 }));
     expect(verdict).toBe('pass');
-    expect(reasons[0]).toEqual({ code: 'unproven', text: 'no proof of 1 sites: a' });
+    expect(reasons[0]).toEqual({ code: 'unproven', text: 'no proof of 1 site: a' });
     expect(verifyStage(wanted, but({ missing: 1 }, { boots: 2 })).verdict).toBe('inconclusive');
   });
 

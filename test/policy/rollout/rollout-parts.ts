@@ -24,6 +24,7 @@ function beginning(part: Partial<Beginning> & { generation?: number; strategy?: 
     before: null,
     version: { epoch: 1, n: 0 },
     authors: ['ada'],
+    asker: { by: 'ada', role: 'author' },
     awaitsApproval: false,
     nowMs: NOON,
     ...rest,

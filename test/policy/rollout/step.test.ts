@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hashOf } from '../../../core/policy/desired-state.ts';
 import { act } from '../../../policy/rollout/act.ts';
+import { withAct } from '../../../policy/rollout/acts.ts';
 import { coursesOf, type RolloutSpec, stageOf } from '../../../policy/rollout/assigned.ts';
 import { type Seen, step } from '../../../policy/rollout/step.ts';
 import { seedOf } from '../../../policy/rollout/threshold.ts';
@@ -216,5 +217,30 @@ describe('a retry', () => {
     expect(stage).toMatchObject({ phase: 'rolling', startedAtMs: later });
     expect(stage?.version?.n).toBeGreaterThan(before?.version?.n ?? 0);
     expect(courses(again.spec)).toEqual(courses(stuck.spec));
+  });
+});
+
+describe('who did what', () => {
+  const done = ({ acts }: RolloutSpec) => acts.map(({ act: what, by, stage }) => [what, by, stage]);
+
+  it('begins with who applied it, and tells what the hub did by itself once, with its reason', () => {
+    const rolledBack = follow(started(), [seen(null), seen('fail'), seen('fail')]);
+    expect(done(rolledBack.spec)).toEqual([
+      ['apply', 'ada', 0],
+      ['rollback', '', 0],
+    ]);
+    expect(rolledBack.spec.acts[1]).toMatchObject({ role: null, why: rolledBack.spec.reason });
+    const newer = started({ generation: 2, before: rolledBack.spec, version: rolledBack.spec.version });
+    expect(done(newer)).toEqual([...done(rolledBack.spec), ['apply', 'ada', 0]]);
+  });
+
+  it('keeps who applied the generation, however often it is paused, and says how many it left out', () => {
+    const asker = { by: 'kim', role: 'author' } as const;
+    let spec = started();
+    for (let i = 0; i < 70; i++) spec = withAct(spec, { act: 'pause', atMs: NOON + i, ...asker });
+    expect(spec.acts).toHaveLength(64);
+    expect(spec.acts[0]).toMatchObject({ act: 'apply', by: 'ada' });
+    expect(spec.acts.at(-1)?.atMs).toBe(NOON + 69);
+    expect(spec.actsLeftOut).toBe(7);
   });
 });

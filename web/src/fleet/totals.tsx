@@ -1,6 +1,6 @@
 import { HEALTH_STATES, type HealthState } from '../../../core/model/score.ts';
 import type { Rollup } from '../../../core/model/view.ts';
-import { count, plural, points } from '../format.ts';
+import { count, counted, points } from '../format.ts';
 import { StateShape } from '../state-mark.tsx';
 import { STATE_WORDS } from '../state-words.ts';
 
@@ -77,7 +77,7 @@ export function Shares({ rollup }: { rollup: Rollup }) {
           <rect key={part.state} class={part.state} x={part.x} width={part.width} height="6" />
         ))}
       </svg>
-      <span class="unseen">{words === '' ? plural(0, 'site', 'sites') : words}</span>
+      <span class="unseen">{words === '' ? counted(0, 'site') : words}</span>
     </>
   );
 }

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { RolloutView } from '../../../core/model/policy-view.ts';
-import type { Role, RolloutAction } from '../../../core/model/resource.ts';
+import type { Role } from '../../../core/model/role.ts';
+import type { RolloutAction } from '../../../core/model/rollout.ts';
 import { possibleActions } from '../../../core/rollout-words.ts';
 import { moveRollout } from '../hub.ts';
 

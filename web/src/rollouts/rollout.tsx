@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { RolloutDetail } from '../../../core/model/policy-view.ts';
-import type { Role } from '../../../core/model/resource.ts';
+import type { Role } from '../../../core/model/role.ts';
 import { ROLLOUT_SIGNS } from '../../../core/rollout-words.ts';
 import { getSession } from '../hub.ts';
 import type { FeedState } from '../live/feed.ts';

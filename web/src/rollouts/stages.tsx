@@ -1,6 +1,6 @@
 import type { RolloutView } from '../../../core/model/policy-view.ts';
 import { STAGE_SIGNS, VERDICT_SIGNS } from '../../../core/rollout-words.ts';
-import { count, plural } from '../format.ts';
+import { count, counted } from '../format.ts';
 import { SignMark } from './sign.tsx';
 
 type Stage = RolloutView['stages'][number];
@@ -44,17 +44,16 @@ function StageFigures({ stage }: { stage: Stage }) {
   if (evaluatedAtMs === null)
     return (
       <span class="stage-figures muted">
-        {counts.sites === 0 ? 'not begun' : plural(counts.sites, 'site', 'sites')}
+        {counts.sites === 0 ? 'not begun' : counted(counts.sites, 'site')}
       </span>
     );
   return (
     <span class="stage-figures">
       <SignMark sign={VERDICT_SIGNS[verdict]} />
       <span class="muted">
-        {count(counts.passed)} of {plural(counts.sites, 'site', 'sites')} passed,{' '}
-        {plural(hits, 'hit', 'hits')}
+        {count(counts.passed)} of {counted(counts.sites, 'site')} passed, {counted(hits, 'hit')}
         {unexpectedDenies > 0 && (
-          <span class="short">, {plural(unexpectedDenies, 'unexpected deny', 'unexpected denies')}</span>
+          <span class="short">, {counted(unexpectedDenies, 'unexpected deny', 'unexpected denies')}</span>
         )}
       </span>
     </span>

@@ -1,0 +1,3 @@
+/** What a token may do, the less before the more. */
+export const ROLES = ['viewer', 'author', 'approver', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
