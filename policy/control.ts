@@ -96,7 +96,9 @@ export function createControl(options: ControlOptions): Control {
       const beats = again((nowMs) => watch.beat(nowMs), clock, tickMs, signal);
       const ticks = again((nowMs) => watch.tick(nowMs), clock, tickMs, signal);
       const policy = again((nowMs) => desk.tick(nowMs), clock, tickMs, signal);
-      running = { ...parts, loops: [commands, beats, ticks, policy] };
+      const evaluations = again(() => desk.evaluate(), clock, tickMs, signal);
+      const followUps = again(() => desk.followUp(), clock, tickMs, signal);
+      running = { ...parts, loops: [commands, beats, ticks, policy, evaluations, followUps] };
       logger.info(
         { sites: registry.sites.size, virtualSites: registry.virtualSites.size },
         'control.started',

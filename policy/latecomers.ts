@@ -9,7 +9,6 @@ import { type Store, StoreError } from '../core/ports/store.ts';
 import type { Authority } from './authority.ts';
 import { stamp } from './commands/outcome.ts';
 import type { Evaluation, Evidence, Recorded } from './evaluation.ts';
-import { eventRow } from './event-row.ts';
 import { SETTLED_AFTER_MS, stageKey } from './evidence/evidence.ts';
 import type { Settled } from './evidence/late.ts';
 import { guardsAt, minSoakMs } from './guard-of.ts';
@@ -20,6 +19,7 @@ import { promotedStages, rangeStart, withLate } from './rollout/promoted.ts';
 import { hasMet, standingOf } from './rollout/standing.ts';
 import { nameOf, severityOf } from './rollout/told.ts';
 import type { SiteStates } from './site-states.ts';
+import { Untold } from './untold.ts';
 
 const LEAST_BETWEEN_MS = 1_000;
 const DEFAULT_INTERVAL_MS = 10_000;
@@ -61,8 +61,7 @@ type Stage = {
   settled: Map<string, Settled>;
   /** By when they begin. */
   ranges: Map<number, Range>;
-  /** Events that are not in the store yet. */
-  untold: FleetEvent[];
+  untold: Untold;
   /** Of the monotonic clock. */
   nextLookMonoMs: number;
 };
@@ -86,15 +85,15 @@ export class Latecomers {
     );
   }
 
-  async tick(nowMs: number): Promise<void> {
-    const { registry, hearing, logger } = this.#given;
+  async tick(): Promise<void> {
+    const { registry, hearing, logger, clock } = this.#given;
     if (!hearing().caughtUp) return;
     const promoted = [...registry.rollouts.values()].flatMap(({ spec }) => promotedStages(spec));
     const keys = new Set(promoted.map(keyOf));
     for (const key of this.#stages.keys()) if (!keys.has(key)) this.#stages.delete(key);
     for (const spec of promoted) {
       try {
-        await this.#look(spec, nowMs);
+        await this.#look(spec, clock.nowMs());
       } catch (error) {
         if (!(error instanceof StoreError)) throw error;
         this.#failed({ part: 'latecomers' });
@@ -109,7 +108,7 @@ export class Latecomers {
     const startedMs = clock.monoMs();
     if (startedMs < stage.nextLookMonoMs) return;
     const members = supportedMembers(spec, registry, states);
-    await this.#tell(stage);
+    await stage.untold.tell();
     await this.#admit(
       spec,
       stage,
@@ -126,17 +125,16 @@ export class Latecomers {
   }
 
   async #restore(spec: RolloutSpec): Promise<Stage> {
-    const { evidence } = this.#given;
+    const { evidence, store } = this.#given;
     const { endedAtMs, virtualSite } = stageOf(spec).status;
     const { kind, name } = spec.policy;
     const fromMs = (endedAtMs ?? 0) - SETTLED_AFTER_MS;
     const settled = await evidence.settled(`${kind}/${name}`, stageKeyOf(spec), fromMs);
+    const untold = new Untold(store);
     // Told again, since nobody knows whether they were.
-    const untold = [...settled].flatMap(([site, { verdict, decidedAtMs, reasons }]) =>
-      verdict === 'fail' && decidedAtMs > (endedAtMs ?? 0)
-        ? [failure(spec, { site, virtualSite, reasons, decidedAtMs })]
-        : [],
-    );
+    for (const [site, { verdict, decidedAtMs, reasons }] of settled)
+      if (verdict === 'fail' && decidedAtMs > (endedAtMs ?? 0))
+        untold.add(failure(spec, { site, virtualSite, reasons, decidedAtMs }));
     const stage: Stage = { settled, ranges: new Map(), untold, nextLookMonoMs: Number.NEGATIVE_INFINITY };
     this.#stages.set(keyOf(spec), stage);
     return stage;
@@ -187,7 +185,7 @@ export class Latecomers {
       const { decidedAtMs, verdict } = said;
       const settled = this.#settle(spec, stage, verdict.sites, decidedAtMs);
       if (settled.length > 0) await this.#show(spec, members, settled, nowMs);
-      await this.#tell(stage);
+      await stage.untold.tell();
       // A score before the change is only known of the first range.
       const isRenewed = decidedAtMs - range.sinceMs >= Math.max(plan.soakMs, soakMs, RENEWED_AFTER_MS);
       if (!isRenewed || plan.maxScoreDrop < NO_BOUND) continue;
@@ -213,15 +211,9 @@ export class Latecomers {
       const reasons = one.reasons.map(({ text }) => text);
       stage.settled.set(site, { verdict, decidedAtMs, reasons });
       settled.push(one);
-      if (verdict === 'fail') stage.untold.push(failure(spec, { site, virtualSite, reasons, decidedAtMs }));
+      if (verdict === 'fail') stage.untold.add(failure(spec, { site, virtualSite, reasons, decidedAtMs }));
     }
     return settled;
-  }
-
-  async #tell(stage: Stage): Promise<void> {
-    if (stage.untold.length === 0) return;
-    await this.#given.store.insert('event', stage.untold.map(eventRow));
-    stage.untold = [];
   }
 
   /** What the rollout shows of the stage moves on; nothing that a site is told does. */

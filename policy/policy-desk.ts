@@ -96,12 +96,23 @@ export class PolicyDesk {
     await this.#publisher.settle();
   }
 
-  async tick(nowMs: number): Promise<void> {
+  async tick(_nowMs: number): Promise<void> {
     this.#look();
     await this.#publisher.settle();
     if (this.#readOnly() !== null) return;
-    await this.#rollouts.tick(nowMs);
-    await this.#latecomers.tick(nowMs);
+    await this.#rollouts.tick();
+  }
+
+  /** Beside the ticks, because it takes long: evaluations that are due. */
+  async evaluate(): Promise<void> {
+    if (this.#readOnly() !== null) return;
+    await this.#rollouts.evaluate();
+  }
+
+  /** Beside those, since nobody waits for it: verdicts on sites that came when their stage was over. */
+  async followUp(): Promise<void> {
+    if (this.#readOnly() !== null) return;
+    await this.#latecomers.tick();
   }
 
   #look(): void {

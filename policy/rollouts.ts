@@ -8,26 +8,20 @@ import type { Logger } from '../core/ports/logger.ts';
 import type { Metrics } from '../core/ports/metrics.ts';
 import { type Store, StoreError } from '../core/ports/store.ts';
 import type { Authority } from './authority.ts';
+import { Cadence, type Subject } from './cadence.ts';
 import { stamp } from './commands/outcome.ts';
 import type { Evaluation } from './evaluation.ts';
-import { eventRow } from './event-row.ts';
-import { SETTLED_AFTER_MS } from './evidence/evidence.ts';
 import { guardsAt, minSoakMs } from './guard-of.ts';
 import type { Registry } from './registry.ts';
 import { isOnItsWay, type RolloutSpec, stageOf, withStage } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';
 import { showsFail, standingOf } from './rollout/standing.ts';
-import { type Seen, step } from './rollout/step.ts';
+import { type Seen, type SiteStanding, step } from './rollout/step.ts';
 import { eventsOf } from './rollout/told.ts';
 import type { Publisher } from './signing/publisher.ts';
 import type { SiteStates } from './site-states.ts';
+import { Untold } from './untold.ts';
 
-/** A stage is not looked at more often than this, however short its sites' intervals are. */
-const LEAST_BETWEEN_MS = 1_000;
-/** Evaluating may take an eleventh of the time, unless a site shows a fail. */
-const REST_FACTOR = 10;
-/** How long what a site shows may take to be found in the store. */
-const RUSH_MS = 2 * SETTLED_AFTER_MS;
 const DEFAULT_INTERVAL_MS = 10_000;
 /** Figures that moved and decide nothing are written this often. */
 const SHOW_EVERY_MS = 5_000;
@@ -45,26 +39,30 @@ export type RolloutsOptions = {
   metrics: Metrics;
 };
 
+type OnItsWay = { name: string; spec: RolloutSpec; members: string[]; subject: Subject };
+
 /**
- * Moves every rollout that is on its way, once a tick, from what is: what its sites say now, and what the rows say of them.
- * The order is evidence recorded, decision durable, documents published, event told; cut off anywhere, the next owner goes
- * on from the decision.
+ * Moves every rollout that is on its way from what is: what its sites say now, and what the rows say of them. The order is
+ * evidence recorded, decision durable, documents published, event told; cut off anywhere, the next owner goes on from the
+ * decision.
+ *
+ * Two loops share the work, each rollout in the hands of one of them at a time: `tick` does what is done at once and what
+ * can't wait, `evaluate` the evaluations that are merely due, one after the other. So nothing that fails waits for another
+ * rollout's evaluation, however long that takes.
  */
 export class Rollouts {
   readonly #given: RolloutsOptions;
   readonly #failed: (labels: Record<string, string>) => void;
   readonly #evaluated: (valueS: number) => void;
-  /** By rollout, when its stage was evaluated last, how many sites showed a fail then, and until when that hurries. */
-  readonly #looked = new Map<
-    string,
-    { stageKey: string; atMs: number; restMs: number; showed: number; rushUntilMs: number }
-  >();
-
-  /** Events of decisions that are durable, and that are not in the store yet. */
-  #untold: FleetEvent[] = [];
+  readonly #cadence = new Cadence();
+  /** Of decisions that are durable. */
+  readonly #untold: Untold;
+  /** Rollouts that one of the loops is moving. */
+  readonly #inHand = new Set<string>();
 
   constructor(given: RolloutsOptions) {
     this.#given = given;
+    this.#untold = new Untold(given.store);
     this.#failed = given.metrics.counter(
       'plumbline_control_failures_total',
       'Parts of a tick that failed and are due again.',
@@ -79,46 +77,78 @@ export class Rollouts {
 
   /** Tells again what may have been cut off. */
   async begin(): Promise<void> {
-    this.#untold = [...this.#given.registry.rollouts.values()].flatMap(({ spec }) => spec.events);
-    await this.#tell();
+    for (const { spec } of this.#given.registry.rollouts.values()) this.#untold.add(...spec.events);
+    await this.#untold.tell();
   }
 
-  async #tell(): Promise<void> {
-    if (this.#untold.length === 0) return;
-    await this.#given.store.insert('event', this.#untold.map(eventRow));
-    this.#untold = [];
+  /** Moves what can be moved without its evidence, and those of which a site newly shows a fail by it. */
+  async tick(): Promise<void> {
+    const { registry, clock } = this.#given;
+    this.#cadence.keep((name) => registry.rollouts.has(name));
+    await this.#each((one) => {
+      const isRushed = this.#cadence.isRushed(one.subject, clock.nowMs());
+      return this.#move(one, isRushed);
+    });
   }
 
-  async tick(nowMs: number): Promise<void> {
+  /** Evaluates what is due, and moves it by that. */
+  async evaluate(): Promise<void> {
+    const { states, clock } = this.#given;
+    await this.#each(async (one) => {
+      const intervalMs = () =>
+        one.members.reduce(
+          (least, site) => Math.min(least, states.all.get(site)?.intervalMs ?? DEFAULT_INTERVAL_MS),
+          DEFAULT_INTERVAL_MS,
+        );
+      if (this.#cadence.isDue(one.subject, intervalMs, clock.nowMs())) await this.#move(one, true);
+    });
+  }
+
+  async #each(work: (one: OnItsWay) => Promise<void>): Promise<void> {
     const { registry, hearing } = this.#given;
-    for (const name of this.#looked.keys()) if (!registry.rollouts.has(name)) this.#looked.delete(name);
     // What sites say now is not known while reports still wait to be read.
     if (!hearing().caughtUp) return;
-    // First what was decided: nothing else is as long as that can't be told, so that no owner after this one misses it.
-    if (!(await this.#attempt('', () => this.#tell()))) return;
-    for (const { metadata, spec } of [...registry.rollouts.values()]) {
-      if (!isOnItsWay(spec) || stageOf(spec).status.phase === 'failed') continue;
-      await this.#attempt(metadata.name, () => this.#move(metadata.name, spec, nowMs));
+    for (const name of [...registry.rollouts.keys()]) {
+      if (this.#inHand.has(name)) continue;
+      this.#inHand.add(name);
+      await this.#attempt(name, async () => {
+        // First what was decided: nothing else is as long as that can't be told, so that no owner after this one misses it.
+        await this.#untold.tell();
+        const spec = registry.rollout(name)?.spec;
+        if (spec === undefined || !isOnItsWay(spec) || stageOf(spec).status.phase === 'failed') return;
+        await work(this.#onItsWay(name, spec));
+      });
     }
   }
 
-  /** False when the store is away, and it is due again. */
-  async #attempt(rollout: string, work: () => Promise<void>): Promise<boolean> {
+  #onItsWay(name: string, spec: RolloutSpec): OnItsWay {
+    const { registry, states } = this.#given;
+    const members = supportedMembers(spec, registry, states);
+    const showing = members.filter((site) => showsFail(states.all.get(site), spec)).length;
+    return { name, spec, members, subject: { rollout: name, stageKey: stageKeyOf(spec), showing } };
+  }
+
+  /** When the store is away, it is due again. */
+  async #attempt(rollout: string, work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      return true;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       this.#failed({ part: 'rollout' });
       const { code, message } = error;
       this.#given.logger.warn({ rollout, code, message }, 'rollout.waits');
-      return false;
+    } finally {
+      this.#inHand.delete(rollout);
     }
   }
 
-  async #move(name: string, spec: RolloutSpec, nowMs: number): Promise<void> {
-    const { registry, authority, publisher } = this.#given;
-    const seen = await this.#look(name, spec, nowMs);
+  async #move({ name, spec, members, subject }: OnItsWay, isEvaluated: boolean): Promise<void> {
+    const { registry, authority, publisher, clock } = this.#given;
+    const nowMs = clock.nowMs();
+    const minSoak = minSoakMs(guardsAt(stageOf(spec).status.virtualSite, registry));
+    const verdict =
+      isEvaluated && members.length > 0 ? await this.#verdict(spec, members, subject, minSoak) : null;
+    const seen: Seen = { sites: this.#standings(spec, members, nowMs), verdict, minSoakMs: minSoak };
     const done: { after: Rollout | null; told: FleetEvent[] } = { after: null, told: [] };
     const written = await authority.decide(() => {
       const before = registry.rollout(name);
@@ -136,70 +166,36 @@ export class Rollouts {
       return [{ put: done.after }];
     });
     if (written !== 'written' || done.after === null) return;
-    this.#untold.push(...done.told);
+    this.#untold.add(...done.told);
     publisher.note([{ put: done.after }]);
     await publisher.settle();
-    await this.#tell();
+    await this.#untold.tell();
   }
 
-  async #look(name: string, spec: RolloutSpec, nowMs: number): Promise<Seen> {
-    const { registry, states, hearing, evaluation, clock } = this.#given;
-    const { status } = stageOf(spec);
-    const members = supportedMembers(spec, registry, states);
-    const sites = members.map((site) => {
+  #standings(spec: RolloutSpec, members: readonly string[], nowMs: number): SiteStanding[] {
+    const { registry, states, hearing } = this.#given;
+    return members.map((site) => {
       const state = states.all.get(site);
       const offlineToleranceMs = registry.site(site)?.spec.offlineToleranceMs;
       const judged = { state: state ?? null, registeredAtMs: null, offlineToleranceMs };
       return standingOf(site, state, freshness(judged, hearing(), nowMs) === 'heard', spec);
     });
-    const soakMs = minSoakMs(guardsAt(status.virtualSite, registry));
-    const showing = members.filter((site) => showsFail(states.all.get(site), spec)).length;
-    let verdict: StageVerdict | null = null;
-    if (members.length > 0 && this.#isDue(name, spec, members, showing, nowMs)) {
-      const startedMs = clock.monoMs();
-      verdict = await evaluation.evaluate(spec, members, soakMs, nowMs);
-      const tookMs = clock.monoMs() - startedMs;
-      this.#evaluated(tookMs / 1000);
-      this.#note(name, { stageKey: stageKeyOf(spec), showing, nowMs, restMs: REST_FACTOR * tookMs });
-    }
-    return { sites, verdict, minSoakMs: soakMs };
   }
 
-  #note(
-    name: string,
-    {
-      stageKey,
-      showing,
-      nowMs,
-      restMs,
-    }: Record<'showing' | 'nowMs' | 'restMs', number> & { stageKey: string },
-  ): void {
-    const last = this.#looked.get(name);
-    const same = last?.stageKey === stageKey ? last : undefined;
-    const isMore = showing > (same?.showed ?? 0);
-    const rushUntilMs = isMore ? nowMs + RUSH_MS : (same?.rushUntilMs ?? 0);
-    this.#looked.set(name, { stageKey, atMs: nowMs, restMs, showed: showing, rushUntilMs });
-  }
-
-  /** Once an interval of the stage's sites, or as seldom as it is dear, and at once when one more of them shows a fail, until it is in the store. */
-  #isDue(
-    name: string,
+  async #verdict(
     spec: RolloutSpec,
-    members: readonly string[],
-    showing: number,
-    nowMs: number,
-  ): boolean {
-    const last = this.#looked.get(name);
-    if (last === undefined || last.stageKey !== stageKeyOf(spec)) return true;
-    const sinceMs = nowMs - last.atMs;
-    if (sinceMs < LEAST_BETWEEN_MS) return sinceMs < 0;
-    if (showing > last.showed || nowMs <= last.rushUntilMs) return true;
-    const { states } = this.#given;
-    const intervalMs = members.reduce(
-      (least, site) => Math.min(least, states.all.get(site)?.intervalMs ?? DEFAULT_INTERVAL_MS),
-      DEFAULT_INTERVAL_MS,
-    );
-    return sinceMs >= Math.max(intervalMs, last.restMs);
+    members: string[],
+    subject: Subject,
+    minSoak: number,
+  ): Promise<StageVerdict | null> {
+    const { evaluation, clock } = this.#given;
+    const nowMs = clock.nowMs();
+    const startedMs = clock.monoMs();
+    const verdict = await evaluation.evaluate(spec, members, minSoak, nowMs);
+    const tookMs = clock.monoMs() - startedMs;
+    this.#evaluated(tookMs / 1000);
+    this.#cadence.note(subject, tookMs, nowMs);
+    return verdict;
   }
 }
 

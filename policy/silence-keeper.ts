@@ -1,20 +1,20 @@
 import type { Hearing } from '../core/freshness.ts';
-import type { FleetEvent } from '../core/model/event.ts';
 import type { Site } from '../core/model/resource.ts';
 import type { SiteState } from '../core/model/site-state.ts';
 import type { Store } from '../core/ports/store.ts';
-import { eventRow } from './event-row.ts';
 import { type Silence, silenceNews } from './silence.ts';
+import { Untold } from './untold.ts';
 
 /** Tells each silence and its end once, also when the store does not say whether it has what it was given. */
 export class SilenceKeeper {
   readonly #store: Store;
   readonly #told = new Map<string, Silence>();
-  /** Decided, and not known to be in the store. Nothing is decided while there is any: at most two events a site. */
-  #untold: FleetEvent[] = [];
+  /** At most two events a site. */
+  readonly #untold: Untold;
 
   constructor(store: Store) {
     this.#store = store;
+    this.#untold = new Untold(store);
   }
 
   /** Sites whose silence was told and lasts. */
@@ -44,14 +44,12 @@ export class SilenceKeeper {
     nowMs: number,
   ): Promise<void> {
     this.#forget(sites);
-    if (this.#untold.length === 0)
+    if (this.#untold.isEmpty)
       for (const { event, site, newest } of silenceNews(sites.values(), states, this.#told, hearing, nowMs)) {
-        this.#untold.push(event);
+        this.#untold.add(event);
         this.#told.set(site, newest);
       }
-    if (this.#untold.length === 0) return;
-    await this.#store.insert('event', this.#untold.map(eventRow));
-    this.#untold = [];
+    await this.#untold.tell();
   }
 
   /** The silence of a site that was removed is over with it, and not that of one that has its name now. */

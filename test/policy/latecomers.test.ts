@@ -42,7 +42,10 @@ describe('sites that come to a virtual site after it was promoted', () => {
 
   it('have a verdict of their own, filed under the stage that was promoted', async () => {
     expect(prod()?.counts).toMatchObject({ sites: 2, passed: 2 });
-    const target = hub.target('payments');
+    const target = await until('its last target', () => {
+      const found = hub.target('payments');
+      return found?.version.n === hub.rollout()?.spec.version.n && found;
+    });
     await join('prod-3');
     await pass('prod-3 passed', () => recorded()?.get('prod-3')?.verdict === 'pass');
     await pass('it is counted', () => prod()?.counts.passed === 3);
