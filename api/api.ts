@@ -190,5 +190,6 @@ function hubView(version: string, { hub }: Directory, { caughtUp }: Hearing, now
     nowMs,
     caughtUp,
     blind: blind !== null && nowMs - blind.toMs < BLIND_SHOWN_MS ? blind : null,
+    troubles: hub?.spec.troubles ?? [],
   };
 }

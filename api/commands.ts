@@ -15,7 +15,7 @@ const validator = Compile(CommandResult);
 export type Effect = NonNullable<CommandResult['spec']['effect']>;
 /** `stands` is what the resource is after the change; null when there is none any more. */
 export type Submitted =
-  | { ok: true; effect: Effect; stands: Revision | null }
+  | { ok: true; effect: Effect; stands: Revision | null; detail: string; warning?: string }
   | { ok: false; problem: Problem };
 /** Who asks, and as what. */
 export type Asker = { by: string; role: NonNullable<Command['role']> };
@@ -83,7 +83,8 @@ export class Commands {
         'the change is recorded, but no control role answered in time; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
       );
     const { ok, code = 'internal', detail = '', pointer, effect = 'unchanged', stands = null } = result.spec;
-    if (ok) return { ok: true, effect, stands };
+    const { warning } = result.spec;
+    if (ok) return { ok: true, effect, stands, detail, ...(warning !== undefined && { warning }) };
     return refused(isCode(code) ? code : 'internal', detail, pointer);
   }
 

@@ -1,5 +1,5 @@
 import { Compile } from 'typebox/compile';
-import { HubStatus, Site, Token, VirtualSite } from '../core/model/resource.ts';
+import { HubStatus, Issuer, Site, Token, VirtualSite } from '../core/model/resource.ts';
 import { Allowlist, Rollout } from '../core/model/rollout.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { TableView } from '../core/ports/table.ts';
@@ -12,6 +12,7 @@ const validators = {
   HubStatus: Compile(HubStatus),
   Allowlist: Compile(Allowlist),
   Rollout: Compile(Rollout),
+  Issuer: Compile(Issuer),
 };
 type DirectoryKind = keyof typeof validators;
 
@@ -29,6 +30,7 @@ export class Directory {
   readonly rollouts = new Map<string, Rollout>();
   readonly #tokensByHash = new Map<string, Token>();
   hub: HubStatus | null = null;
+  issuer: Issuer | null = null;
   readonly #view: TableView;
   readonly #logger: Logger;
   readonly #listeners = new Set<(changes: readonly DirectoryChange[]) => void>();
@@ -69,6 +71,7 @@ export class Directory {
     else if (kind === 'Allowlist')
       keep(this.allowlists, name, validators.Allowlist.Check(value) ? value : null);
     else if (kind === 'Rollout') keep(this.rollouts, name, validators.Rollout.Check(value) ? value : null);
+    else if (kind === 'Issuer') this.issuer = validators.Issuer.Check(value) ? value : null;
     else this.hub = validators.HubStatus.Check(value) ? value : null;
     return { kind, name };
   }

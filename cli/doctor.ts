@@ -71,6 +71,7 @@ function diagnosisLines(diagnosis: Diagnosis, { paint, format }: CommandRun): st
     count('+ QUARANTINED', (row) => row.quarantined),
     count('+ PENDING', (row) => row.pending),
     count('+ GAPS', (row) => row.gaps),
+    ...(diagnosis.totals.lost > 0 ? [count('+ LOST BY RESTORE', (row) => row.lost)] : []),
     count('+ MISSING', (row) => row.missing),
     { header: 'WHICH', text: (row) => row.missingRanges.join(', ') },
   ];

@@ -141,8 +141,8 @@ function hostLines(host: Host | null): string[] {
 /** Where its reports are, and whether any is unaccounted for. */
 function ledgerLines({ ledger }: SiteDetail, paint: Paint): string[] {
   if (ledger === null || !ledgerShape.Check(ledger)) return ['  nothing was sent yet'];
-  const { sent, stored, quarantined, pending, gaps, missing, boots, missingRanges } = ledger;
-  const sum = `  ${sent} sent = ${stored} stored + ${quarantined} quarantined + ${pending} pending + ${gaps} in gaps + ${missing} missing`;
+  const { sent, stored, quarantined, pending, gaps, lost, missing, boots, missingRanges } = ledger;
+  const sum = `  ${sent} sent = ${stored} stored + ${quarantined} quarantined + ${pending} pending + ${gaps} in gaps + ${lost === 0 ? '' : `${lost} lost by a restore + `}${missing} missing`;
   return [
     `${sum}  (${boots} ${boots === 1 ? 'boot' : 'boots'})`,
     ...(missing > 0 ? [paint('31', `  missing: ${missingRanges.join(', ')}`)] : []),

@@ -81,6 +81,8 @@ function resultOf(asked: Omit<Asked, 'role'>, outcome: Outcome, stands?: Metadat
           effect: outcome.effect,
           ...(stands !== undefined && { stands: { uid: stands.uid, revision: stands.revision } }),
           ...(outcome.told !== undefined && { told: outcome.told }),
+          ...(outcome.detail !== undefined && { detail: outcome.detail }),
+          ...(outcome.warning !== undefined && { warning: outcome.warning }),
         }
       : { ...outcome },
   };

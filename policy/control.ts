@@ -15,6 +15,7 @@ import { MembershipKeeper } from './membership-keeper.ts';
 import { PolicyDesk } from './policy-desk.ts';
 import { type Change, Registry } from './registry.ts';
 import { SiteStates } from './site-states.ts';
+import { Troubles } from './troubles.ts';
 import { Watch } from './watch.ts';
 
 export type Census = {
@@ -146,6 +147,7 @@ async function assume(
       logger,
       metrics,
     });
+    const troubles = new Troubles(store, registry.hub?.spec.troubles ?? []);
     const watch = new Watch({
       table,
       store,
@@ -153,6 +155,7 @@ async function assume(
       registry,
       authority,
       states,
+      troubles,
       keeper,
       logger,
       metrics,
@@ -165,6 +168,7 @@ async function assume(
       registry,
       authority,
       states,
+      troubles,
       keyring,
       evidence,
       clock,

@@ -25,36 +25,49 @@ function isLost({ kind, name, absent }: TargetBody, registry: Registry): boolean
   return !absent && !isThere && !isWithdrawn(kind, name, registry);
 }
 
+/** Why nothing of policy is changed, and what ends that. */
+export type Hold = { detail: string; remedy: string };
+
+const BACKUP = 'restore table `resources` from a backup, or run the version that wrote it';
+
 /**
  * Why what this hub holds of policy can't be all that it decided, with what to do; null when it can. What is gone or can't be
  * read was not deleted by anybody, so that nothing may be withdrawn for it.
  */
-export function lossWhy(registry: Registry, documents: PublishedDocuments): string | null {
-  const stays = 'Nothing of policy is changed meanwhile; what sites enforce stays in force';
-  const backup = 'restore table `resources` from a backup, or run the version that wrote it';
+export function lossHold(registry: Registry, documents: PublishedDocuments): Hold | null {
   const [row] = unreadableOfPolicy(registry);
   if (row !== undefined)
-    return row.startsWith('Issuer/')
-      ? `resource ${row} can't be read: ${backup}. ${stays}`
-      : `resource ${row} can't be read: ${backup}; \`plumbline restore\` does without it. ${stays}`;
+    return {
+      detail: `resource ${row} can't be read`,
+      remedy: row.startsWith('Issuer/') ? BACKUP : `${BACKUP}; \`plumbline restore\` does without it`,
+    };
   const disowned = registry.issuer?.spec.disowned ?? [];
   const gone = lostPolicies(registry, documents).find((policy) => !disowned.includes(policy));
   if (gone !== undefined)
-    return `${gone} is published, and this hub has it no more, though nobody deleted it: ${backup}; \`plumbline restore\` does without it, and leaves it at its sites. ${stays}`;
+    return {
+      detail: `${gone} is published, and this hub has it no more, though nobody deleted it`,
+      remedy: `${BACKUP}; \`plumbline restore\` does without it, and leaves it at its sites`,
+    };
   for (const rollout of registry.allRollouts()) {
-    const why = rolloutLoss(rollout, registry, documents);
-    if (why !== null) return `${why}. ${stays}`;
+    const hold = rolloutHold(rollout, registry, documents);
+    if (hold !== null) return hold;
   }
   return null;
 }
 
-function rolloutLoss({ spec }: Rollout, registry: Registry, documents: PublishedDocuments): string | null {
+function rolloutHold({ spec }: Rollout, registry: Registry, documents: PublishedDocuments): Hold | null {
   const { kind, name } = spec.policy;
   const published = documents.target(kind, name)?.body;
   if (published?.absent === false && compareVersions(published.version, spec.version) > 0)
-    return `${kind} ${name} is published in version ${published.version.epoch}.${published.version.n}, and this hub has decided no further than ${spec.version.epoch}.${spec.version.n}: its table \`resources\` is older than what it published; \`plumbline restore\` says that it counts`;
+    return {
+      detail: `${kind} ${name} is published in version ${published.version.epoch}.${published.version.n}, and this hub has decided no further than ${spec.version.epoch}.${spec.version.n}: its table \`resources\` is older than what it published`,
+      remedy: '`plumbline restore` says that it counts',
+    };
   const gone = coursesOf(spec).find(({ virtualSite }) => registry.virtualSite(virtualSite) === undefined);
   return gone === undefined
     ? null
-    : `${kind} ${name} goes to virtual site ${gone.virtualSite}, which is gone, though nobody could delete it: apply it again`;
+    : {
+        detail: `${kind} ${name} goes to virtual site ${gone.virtualSite}, which is gone, though nobody could delete it`,
+        remedy: 'apply it again',
+      };
 }

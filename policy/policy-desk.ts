@@ -1,4 +1,5 @@
 import type { Hearing } from '../core/freshness.ts';
+import { KEYS_KEY } from '../core/model/signed.ts';
 import type { Keyring } from '../core/policy/sign.ts';
 import { verifyStage } from '../core/policy/verify.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -8,14 +9,17 @@ import type { Store } from '../core/ports/store.ts';
 import type { Table } from '../core/ports/table.ts';
 import type { Authority } from './authority.ts';
 import { Evaluation, type Evidence } from './evaluation.ts';
+import { keyTrust, NOBODY_DISTRUSTS } from './key-trust.ts';
 import { Latecomers } from './latecomers.ts';
-import { lossWhy, lostPolicies, unreadableOfPolicy } from './losses.ts';
+import { type Hold, lossHold, lostPolicies, unreadableOfPolicy } from './losses.ts';
 import type { PolicyFacts } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 import { Rollouts } from './rollouts.ts';
-import { SeenVersions } from './seen-versions.ts';
+import { SeenVersions, versionText } from './seen-versions.ts';
 import { Publisher } from './signing/publisher.ts';
 import type { SiteStates } from './site-states.ts';
+import { troublesOf } from './trouble-words.ts';
+import type { Troubles } from './troubles.ts';
 
 export type PolicyDeskOptions = {
   table: Table;
@@ -23,6 +27,7 @@ export type PolicyDeskOptions = {
   registry: Registry;
   authority: Authority;
   states: SiteStates;
+  troubles: Troubles;
   keyring: Keyring;
   evidence: Evidence;
   clock: Clock;
@@ -39,6 +44,8 @@ export class PolicyDesk {
   readonly #latecomers: Latecomers;
   readonly #seen = new SeenVersions();
   readonly #showHeld: (value: number) => void;
+  readonly #showDistrust: (value: number) => void;
+  #trust = NOBODY_DISTRUSTS;
   #wasHeld = false;
 
   constructor(given: PolicyDeskOptions) {
@@ -52,6 +59,10 @@ export class PolicyDesk {
       'plumbline_policy_read_only',
       'Whether policy is read-only, because sites are ahead of this hub, or its key or something that it decided is missing.',
     );
+    this.#showDistrust = given.metrics.gauge(
+      'plumbline_sites_distrusting_key',
+      'Sites that refuse what this hub signs, since they believe other keys than it has.',
+    );
   }
 
   /** Takes up what is published, and finishes what an owner before was about to. Rejects when table or store is away. */
@@ -62,7 +73,7 @@ export class PolicyDesk {
       this.#publisher.load(view);
       await view.close();
     }
-    this.#look();
+    this.#look(this.#given.clock.nowMs());
     await this.#publisher.settle();
     await this.#rollouts.begin();
   }
@@ -70,7 +81,11 @@ export class PolicyDesk {
   /** What commands depend on besides the registry. */
   get facts(): PolicyFacts {
     return {
-      readOnly: () => this.#readOnly(),
+      readOnly: () => {
+        const hold = this.#hold();
+        return hold === null ? null : `${hold.detail}. ${STAYS}: ${hold.remedy}`;
+      },
+      distrust: () => this.#trust,
       published: (kind, name) => {
         const { documents } = this.#publisher;
         const target = documents.target(kind, name)?.body;
@@ -96,33 +111,39 @@ export class PolicyDesk {
     await this.#publisher.settle();
   }
 
-  async tick(_nowMs: number): Promise<void> {
-    this.#look();
+  async tick(nowMs: number): Promise<void> {
+    this.#look(nowMs);
     await this.#publisher.settle();
-    if (this.#readOnly() !== null) return;
+    if (this.#hold() !== null) return;
     await this.#rollouts.tick();
   }
 
   /** Beside the ticks, because it takes long: evaluations that are due. */
   async evaluate(): Promise<void> {
-    if (this.#readOnly() !== null) return;
+    if (this.#hold() !== null) return;
     await this.#rollouts.evaluate();
   }
 
   /** Beside those, since nobody waits for it: verdicts on sites that came when their stage was over. */
   async followUp(): Promise<void> {
-    if (this.#readOnly() !== null) return;
+    if (this.#hold() !== null) return;
     await this.#latecomers.tick();
   }
 
-  #look(): void {
-    const { registry, states, logger } = this.#given;
-    for (const claim of this.#seen.take(registry.sites, states.all, this.#ownEpoch()))
-      logger.error(claim, 'policy.claim_implausible');
-    const why = this.#readOnly();
-    this.#showHeld(Number(why !== null));
-    if (why !== null && !this.#wasHeld) logger.error({ why }, 'policy.read_only');
-    this.#wasHeld = why !== null;
+  #look(nowMs: number): void {
+    const { registry, states, troubles, logger } = this.#given;
+    const { documents, keyIds } = this.#publisher;
+    this.#seen.take(registry.sites, states.all, documents, this.#ownEpoch());
+    const body = documents.get(KEYS_KEY)?.body;
+    const version = body?.type === 'keys' ? body.version : null;
+    this.#trust = keyTrust(registry.sites, states.all, { ids: keyIds, version });
+    const hold = this.#hold();
+    const { claims } = this.#seen;
+    troubles.find(troublesOf({ hold, trust: this.#trust, claims }), claims, nowMs);
+    this.#showHeld(Number(hold !== null));
+    this.#showDistrust(this.#trust.distrusting.length);
+    if (hold !== null && !this.#wasHeld) logger.error(hold, 'policy.read_only');
+    this.#wasHeld = hold !== null;
   }
 
   #ahead() {
@@ -130,7 +151,7 @@ export class PolicyDesk {
   }
 
   #loss() {
-    return lossWhy(this.#given.registry, this.#publisher.documents);
+    return lossHold(this.#given.registry, this.#publisher.documents);
   }
 
   #ownEpoch(): number {
@@ -148,13 +169,22 @@ export class PolicyDesk {
     ].sort();
   }
 
-  #readOnly(): string | null {
+  #hold(): Hold | null {
     if (this.#publisher.isKeyLost)
-      return 'the key that sites trust is not in the data directory of this hub; restore its policy.key from a backup';
+      return {
+        detail: 'the key that sites trust is not in the data directory of this hub',
+        remedy: 'put the newest policy.key back into it, from where it is kept apart from the tables',
+      };
     const ahead = this.#ahead();
     if (ahead === null) return this.#loss();
-    const { kind, name, site, version, own } = ahead;
-    const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${own.epoch}.${own.n}`;
-    return `site ${site} has seen target ${version.epoch}.${version.n} of ${kind} ${name}, and ${knows}: it looks restored from a backup. Nothing of policy is changed until \`plumbline restore\` says that what this hub has counts; what sites enforce stays in force meanwhile. A site that only claims it is to be deleted`;
+    const { site, saw, own } = ahead;
+    const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${versionText(own)}`;
+    return {
+      detail: `site ${site} has seen ${saw}, and ${knows}: its tables look restored from a backup`,
+      remedy:
+        '`plumbline restore` says that what this hub has counts; a site that only claims it is to be deleted',
+    };
   }
 }
+
+const STAYS = 'Nothing of policy is changed meanwhile, and what sites enforce stays in force';

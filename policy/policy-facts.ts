@@ -1,10 +1,13 @@
 import type { IntentKind, Version } from '../core/model/signed.ts';
 import type { SiteKind } from '../core/model/site.ts';
+import { type KeyTrust, NOBODY_DISTRUSTS } from './key-trust.ts';
 
 /** What is known of policy outside of table `resources`, for commands that depend on it. */
 export type PolicyFacts = {
   /** Why no policy is changed at the moment, with what to do; null when it may be. */
   readOnly(): string | null;
+  /** Which sites refuse what this hub signs. */
+  distrust(): KeyTrust;
   /** The newest that was ever published under this name, also of a policy that was deleted. */
   published(kind: IntentKind, name: string): { version: Version; generation: number } | null;
   /** By `<kind>/<name>`, the newest generation that any site says it has. */
@@ -22,6 +25,7 @@ export type PolicyFacts = {
 /** Of a hub that has published nothing. */
 export const NOTHING_PUBLISHED: PolicyFacts = {
   readOnly: () => null,
+  distrust: () => NOBODY_DISTRUSTS,
   published: () => null,
   reported: () => ({}),
   highestEpoch: () => 1,

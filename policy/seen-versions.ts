@@ -1,62 +1,92 @@
 import type { Site } from '../core/model/resource.ts';
 import { rolloutName } from '../core/model/rollout.ts';
-import { compareVersions, type IntentKind, type Version } from '../core/model/signed.ts';
+import { compareVersions, type IntentKind, KEYS_KEY, type Version } from '../core/model/signed.ts';
 import type { SiteState } from '../core/model/site-state.ts';
 import type { Registry } from './registry.ts';
-import type { PublishedDocuments } from './signing/published.ts';
+import type { Published, PublishedDocuments } from './signing/published.ts';
 
 type Newest = { kind: IntentKind; name: string; site: string; version: Version; generation: number };
 
-type Claim = { site: string; policy: string; epoch: number; n: number; generation: number };
+/** What a site has seen of the hub's own documents: the keyring, or the labels that the hub gave it. */
+type SeenOfHub = { site: string; what: 'the keyring' | 'its labels'; version: Version; own: Version };
+
+/** A site that has seen more than this hub has said: `what` of, as `target 1.7 of Allowlist payments`. */
+export type Ahead = { site: string; saw: string; own: Version | null };
+
+/** What nobody can have seen: `what` in words. */
+export type Claim = { site: string; what: string };
 
 /** How far above this hub's own epoch a site may be before nobody believes it; each `restore` raises it by one. */
 const EPOCHS_AHEAD = 1_000;
 /** No `n` or generation counts this far: at one a second it takes thirty years. */
 const MOST_COUNTED = 1e9;
-/** Sites whose claims are named; more are not believed either. */
-const CLAIMS_NAMED = 1_000;
 
 /**
- * What sites say they have seen of each policy. A hub whose tables came back from a backup finds here that they know more
+ * What sites say they have seen of each policy, of the keyring and of their own labels. A hub whose tables came back from a backup finds here that they know more
  * than it does: whatever it said next would carry versions and generations that mean something else to them.
  */
 export class SeenVersions {
   #newest = new Map<string, Newest>();
-  readonly #named = new Set<string>();
+  #ofHub: SeenOfHub[] = [];
+  #claims: Claim[] = [];
 
-  /** Gives claims that nobody can believe, each site's once: they are left out, since no `restore` could get above them. */
-  take(sites: ReadonlyMap<string, Site>, states: ReadonlyMap<string, SiteState>, ownEpoch: number): Claim[] {
-    const newest = new Map<string, Newest>();
-    const implausible: Claim[] = [];
-    for (const [site, { policies = [] }] of states) {
-      if (policies.length === 0 || !sites.has(site)) continue;
-      for (const { kind, name, seen, generation } of policies) {
-        const key = `${kind}/${name}`;
-        if (seen.epoch > ownEpoch + EPOCHS_AHEAD || Math.max(seen.n, generation) > MOST_COUNTED) {
-          implausible.push({ site, policy: key, ...seen, generation });
-          continue;
-        }
-        const before = newest.get(key);
-        const isNewer = before === undefined || compareVersions(seen, before.version) > 0;
-        const highest = Math.max(generation, before?.generation ?? 0);
-        newest.set(key, {
-          ...(isNewer ? { kind, name, site, version: seen } : before),
-          generation: highest,
-        });
-      }
+  /** Claims that nobody can believe are kept apart, since no `restore` could get above them. */
+  take(
+    sites: ReadonlyMap<string, Site>,
+    states: ReadonlyMap<string, SiteState>,
+    documents: PublishedDocuments,
+    ownEpoch: number,
+  ): void {
+    this.#newest = new Map();
+    this.#ofHub = [];
+    this.#claims = [];
+    for (const [site, state] of states) {
+      if (!sites.has(site)) continue;
+      for (const policy of state.policies ?? []) this.#takePolicy(site, policy, ownEpoch);
+      this.#takeOfHub(site, 'the keyring', state.keyring?.version, documents.get(KEYS_KEY), ownEpoch);
+      this.#takeOfHub(site, 'its labels', state.labelsSeen, documents.site(site), ownEpoch);
     }
-    this.#newest = newest;
-    return this.#unnamed(implausible);
   }
 
-  #unnamed(claims: readonly Claim[]): Claim[] {
-    const found: Claim[] = [];
-    for (const claim of claims) {
-      if (this.#named.has(claim.site) || this.#named.size >= CLAIMS_NAMED) continue;
-      this.#named.add(claim.site);
-      found.push(claim);
+  #takePolicy(
+    site: string,
+    { kind, name, seen, generation }: NonNullable<SiteState['policies']>[number],
+    ownEpoch: number,
+  ): void {
+    const key = `${kind}/${name}`;
+    if (seen.epoch > ownEpoch + EPOCHS_AHEAD || Math.max(seen.n, generation) > MOST_COUNTED) {
+      const what = `target ${versionText(seen)} and generation ${generation} of ${kind} ${name}`;
+      this.#claims.push({ site, what });
+      return;
     }
-    return found;
+    const before = this.#newest.get(key);
+    const isNewer = before === undefined || compareVersions(seen, before.version) > 0;
+    const highest = Math.max(generation, before?.generation ?? 0);
+    this.#newest.set(key, {
+      ...(isNewer ? { kind, name, site, version: seen } : before),
+      generation: highest,
+    });
+  }
+
+  /** What this hub has published none of, it is about to: nobody is ahead in it. */
+  #takeOfHub(
+    site: string,
+    what: SeenOfHub['what'],
+    version: Version | undefined,
+    published: Published | undefined,
+    ownEpoch: number,
+  ): void {
+    const body = published?.body;
+    const own = body?.type === 'keys' || body?.type === 'site' ? body.version : undefined;
+    if (version === undefined || own === undefined || compareVersions(version, own) <= 0) return;
+    if (version.epoch > ownEpoch + EPOCHS_AHEAD)
+      this.#claims.push({ site, what: `${what} in version ${versionText(version)}` });
+    else this.#ofHub.push({ site, what, version, own });
+  }
+
+  /** By site, what it can't have seen. */
+  get claims(): readonly Claim[] {
+    return this.#claims;
   }
 
   generations(): Record<string, number> {
@@ -64,7 +94,8 @@ export class SeenVersions {
   }
 
   highestEpoch(): number {
-    return [...this.#newest.values()].reduce((most, { version }) => Math.max(most, version.epoch), 1);
+    const seen = [...this.#newest.values(), ...this.#ofHub];
+    return seen.reduce((most, { version }) => Math.max(most, version.epoch), 1);
   }
 
   /** Policies that sites have seen and this hub knows nothing of. */
@@ -75,19 +106,28 @@ export class SeenVersions {
   }
 
   /** A site that is ahead of this hub, or null. A policy that the hub was restored without is nobody's to be ahead in. */
-  ahead(registry: Registry, documents: PublishedDocuments): (Newest & { own: Version | null }) | null {
+  ahead(registry: Registry, documents: PublishedDocuments): Ahead | null {
     const disowned = registry.issuer?.spec.disowned ?? [];
     for (const [policy, newest] of this.#newest) {
-      const { kind, name } = newest;
+      const { kind, name, site, version } = newest;
       const isHere =
         registry.allowlist(name) !== undefined && registry.rollout(rolloutName(kind, name)) !== undefined;
       if (!isHere && disowned.includes(policy)) continue;
       const own = ownVersion(newest, registry, documents);
-      const { version } = newest;
-      if (version.n > 0 && (own === null || compareVersions(version, own) > 0)) return { ...newest, own };
+      if (version.n > 0 && (own === null || compareVersions(version, own) > 0))
+        return { site, saw: `target ${versionText(version)} of ${kind} ${name}`, own };
     }
-    return null;
+    // A higher epoch that is decided is published next.
+    const epoch = registry.issuer?.spec.epoch ?? 1;
+    const ofHub = this.#ofHub.find(({ version, own }) => version.epoch >= Math.max(epoch, own.epoch));
+    if (ofHub === undefined) return null;
+    const { site, what, version, own } = ofHub;
+    return { site, saw: `${what} in version ${versionText(version)}`, own };
   }
+}
+
+export function versionText({ epoch, n }: Version): string {
+  return `${epoch}.${n}`;
 }
 
 function ownVersion(

@@ -19,6 +19,7 @@ import type { MembershipKeeper } from './membership-keeper.ts';
 import type { Registry } from './registry.ts';
 import { SilenceKeeper } from './silence-keeper.ts';
 import type { SiteStates } from './site-states.ts';
+import type { Troubles } from './troubles.ts';
 
 /** States of removed sites that one tick clears away. */
 const CLEARED_A_TICK = 1_000;
@@ -31,6 +32,7 @@ export type WatchOptions = {
   registry: Registry;
   authority: Authority;
   states: SiteStates;
+  troubles: Troubles;
   keeper: MembershipKeeper;
   logger: Logger;
   metrics: Metrics;
@@ -92,6 +94,7 @@ export class Watch {
     const { keeper } = this.#given;
     this.#takeStates();
     await this.#part('silence', () => this.#tellSilence(nowMs));
+    await this.#part('troubles', () => this.#tellTroubles(nowMs));
     await this.#part('states', () => this.#clearStates());
     await this.#part('membership', () => keeper.step(this.#world, nowMs));
     this.#startCensus(nowMs);
@@ -134,8 +137,13 @@ export class Watch {
   }
 
   async #sayAlive(nowMs: number): Promise<void> {
-    const { registry, authority } = this.#given;
-    const spec = { aliveAtMs: nowMs, blind: this.#blind, census: this.#watermark };
+    const { registry, authority, troubles } = this.#given;
+    const spec = {
+      aliveAtMs: nowMs,
+      blind: this.#blind,
+      census: this.#watermark,
+      troubles: [...troubles.standing],
+    };
     const written = await authority.write([{ put: hubStatus(registry.hub, nowMs, spec) }]);
     if (written === 'written') this.#saidAliveAtMs = nowMs;
     if (written === 'unavailable') this.#failed({ part: 'heartbeat' });
@@ -148,6 +156,11 @@ export class Watch {
     const hearing = { ...heard, sinceMs: Math.max(heard.sinceMs, this.#blind?.toMs ?? 0) };
     await this.#silences.step(registry.sites, states.all, hearing, nowMs);
     this.#silentSites(this.#silences.lasting);
+  }
+
+  /** Whoever asks the hub of itself hears of them at once. */
+  async #tellTroubles(nowMs: number): Promise<void> {
+    if (await this.#given.troubles.tell()) await this.#sayAlive(nowMs);
   }
 
   /** A removed site's state goes with it, so that a site of the same name begins anew. */

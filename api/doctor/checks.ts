@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { Hearing } from '../../core/freshness.ts';
 import type { HubStatus } from '../../core/model/resource.ts';
 import type { Diagnosis, Ledger } from '../../core/model/view.ts';
+import { plural } from '../../core/plural.ts';
 import { type Store, StoreError } from '../../core/ports/store.ts';
 import type { FleetEntry } from '../live/fleet.ts';
 
@@ -62,14 +63,33 @@ export function controlCheck(hub: HubStatus | null, nowMs: number): Check {
     : { name: 'control', status: 'ok', detail };
 }
 
+/** What control found to be wrong with policy as a whole. */
+export function policyChecks(hub: HubStatus | null): Check[] {
+  const troubles = hub?.spec.troubles ?? [];
+  if (troubles.length === 0)
+    return [
+      { name: 'policy', status: 'ok', detail: 'the hub leads: no site is ahead of it or distrusts it' },
+    ];
+  return troubles.map(({ severity, detail, remedy, sinceMs }) => ({
+    name: 'policy',
+    status: severity === 'critical' ? 'failed' : 'warning',
+    detail: `${detail} (since ${new Date(sinceMs).toISOString()})`,
+    remedy,
+  }));
+}
+
 export function silenceCheck(entries: readonly FleetEntry[]): Check {
   const silent = entries.filter(({ view }) => view.freshness === 'silent').map(({ view }) => view.id);
   if (silent.length === 0)
-    return { name: 'silent sites', status: 'ok', detail: `none of ${entries.length} sites is silent` };
+    return {
+      name: 'silent sites',
+      status: 'ok',
+      detail: `none of ${plural(entries.length, 'site')} is silent`,
+    };
   return {
     name: 'silent sites',
     status: 'warning',
-    detail: `${silent.length} of ${entries.length} sites are silent: ${named(silent)}`,
+    detail: `silent: ${silent.length} of ${plural(entries.length, 'site')}: ${named(silent)}`,
     remedy:
       'see that their collectors run and reach the hub; remove a site that is gone with `plumbline site remove`',
   };
@@ -86,7 +106,7 @@ export function clockCheck(entries: readonly FleetEntry[]): Check {
   return {
     name: 'clocks',
     status: 'warning',
-    detail: `${off.length} sites’ clocks are off (their reports are corrected): ${named(off)}`,
+    detail: `clocks are off at ${plural(off.length, 'site')} (their reports are corrected): ${named(off)}`,
     remedy: 'run a time service (chrony, systemd-timesyncd) at those sites',
   };
 }
@@ -108,10 +128,22 @@ export async function quarantineCheck(store: Store, nowMs: number): Promise<Chec
   };
 }
 
-export function accountCheck(ledgers: readonly Ledger[], hearing: Hearing): Check {
+/** `restoredAtMs`: when the hub was restored from a backup last; null when it never was. */
+export function accountCheck(
+  ledgers: readonly Ledger[],
+  hearing: Hearing,
+  restoredAtMs: number | null,
+): Check {
   const missing = ledgers.filter((ledger) => ledger.missing > 0);
   const gaps = ledgers.reduce((sum, ledger) => sum + ledger.gaps, 0);
-  const also = gaps === 0 ? '' : `; ${gaps} were dropped by sites that were cut off too long (recorded gaps)`;
+  const lost = ledgers.reduce((sum, ledger) => sum + ledger.lost, 0);
+  const dropped =
+    gaps === 0 ? '' : `; ${gaps} were dropped by sites that were cut off too long (recorded gaps)`;
+  const before =
+    lost === 0 || restoredAtMs === null
+      ? ''
+      : `; ${lost} from before the restore at ${new Date(restoredAtMs).toISOString()} are not in this store`;
+  const also = dropped + before;
   if (missing.length === 0)
     return { name: 'ledger', status: 'ok', detail: `every report is accounted for${also}` };
   const where = named(
@@ -123,7 +155,7 @@ export function accountCheck(ledgers: readonly Ledger[], hearing: Hearing): Chec
     status: hearing.caughtUp ? 'failed' : 'warning',
     detail: `reports are missing at ${missing.length} sites: ${where}${also}`,
     remedy: hearing.caughtUp
-      ? 'this must not happen: keep the data directory and the logs, and report it'
+      ? 'if the hub came back from a backup, `plumbline restore` takes note of it; else this must not happen: keep the data directory and the logs, and report it'
       : 'they may still be in the log: ask again once everything has been read',
   };
 }

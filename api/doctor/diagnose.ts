@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Diagnosis, Ledger } from '../../core/model/view.ts';
 import type { RouteParts } from '../routes/parts.ts';
 import {
@@ -8,15 +7,12 @@ import {
   clockCheck,
   controlCheck,
   diskCheck,
+  policyChecks,
   quarantineCheck,
   silenceCheck,
   storeCheck,
 } from './checks.ts';
-import { readLedgers } from './read-ledgers.ts';
-
-/** What is on its way between log and store is looked for again before it is called missing. */
-const LOOKS = 3;
-const LOOK_AGAIN_MS = 1000;
+import { settledLedgers } from './settled-ledgers.ts';
 
 type Parts = Pick<RouteParts, 'store' | 'clock' | 'hearing' | 'fleet' | 'directory' | 'dataDir'>;
 
@@ -31,11 +27,13 @@ export async function diagnose(parts: Parts): Promise<Diagnosis> {
     await storeCheck(store, () => clock.monoMs()),
     caughtUpCheck(hearing()),
     controlCheck(directory().hub, nowMs),
+    ...policyChecks(directory().hub),
   ];
   let sites: Ledger[] = [];
   if (checks[0]?.status === 'ok') {
     sites = await settledLedgers(parts);
-    checks.push(accountCheck(sites, hearing()), await quarantineCheck(store, nowMs));
+    const restoredAtMs = directory().issuer?.spec.restoredAtMs ?? null;
+    checks.push(accountCheck(sites, hearing(), restoredAtMs), await quarantineCheck(store, nowMs));
   }
   checks.push(silenceCheck(entries), clockCheck(entries), ...(await diskCheck(dataDir)));
   return {
@@ -46,24 +44,8 @@ export async function diagnose(parts: Parts): Promise<Diagnosis> {
   };
 }
 
-async function settledLedgers(parts: Parts): Promise<Ledger[]> {
-  let ledgers = await registeredLedgers(parts);
-  for (let look = 1; look < LOOKS && ledgers.some(({ missing }) => missing > 0); look++) {
-    await sleep(LOOK_AGAIN_MS);
-    ledgers = await registeredLedgers(parts);
-  }
-  return ledgers;
-}
-
-async function registeredLedgers({ store, fleet }: Parts): Promise<Ledger[]> {
-  const ledgers = await readLedgers(store, []);
-  return fleet()
-    .ids()
-    .flatMap((site) => ledgers.get(site) ?? []);
-}
-
 function totalsOf(sites: readonly Ledger[]): Diagnosis['totals'] {
-  const totals = { boots: 0, sent: 0, stored: 0, quarantined: 0, pending: 0, gaps: 0, missing: 0 };
+  const totals = { boots: 0, sent: 0, stored: 0, quarantined: 0, pending: 0, gaps: 0, lost: 0, missing: 0 };
   for (const site of sites) {
     totals.boots += site.boots;
     totals.sent += site.sent;
@@ -71,6 +53,7 @@ function totalsOf(sites: readonly Ledger[]): Diagnosis['totals'] {
     totals.quarantined += site.quarantined;
     totals.pending += site.pending;
     totals.gaps += site.gaps;
+    totals.lost += site.lost;
     totals.missing += site.missing;
   }
   return totals;

@@ -12,14 +12,17 @@ type BootRow = {
   prev_seq: number;
   held_boot: string;
   held_seq: number;
+  ended_ms: number;
 };
+type CutRow = { site: string; boot: string; seq: number };
 type NumberRow = { site: string; boot: string; from_seq: number; to_seq: number };
 type SeqsRow = { site: string; boot: string; seqs: number[]; last_authentic: number };
 type RangesRow = { site: string; boot: string; ranges: [number, number][] };
 
 /** Boots in the order they happened: by when their first report was made, since a site may have begun its count anew. */
 const BOOTS = `
-  SELECT site, boot, toUInt64(stored) AS stored, seq_max, prev_boot, prev_seq, held_boot, held_seq
+  SELECT site, boot, toUInt64(stored) AS stored, seq_max, prev_boot, prev_seq, held_boot, held_seq,
+    toUnixTimestamp64Milli(ts_max) AS ended_ms
   FROM plumbline.boot_ledger WHERE empty({sites:Array(String)}) OR has({sites:Array(String)}, site)
   ORDER BY site, ts_min, boot`;
 const GAPS = `
@@ -38,15 +41,34 @@ const QUARANTINED = `
 const STORED = `
   SELECT site, boot, ranges FROM plumbline.stored_ranges
   WHERE site IN {sites:Array(String)} AND boot IN {boots:Array(String)}`;
+/** The first number of a boot that was used after a moment, to the minute; minutes are kept 30 days. */
+const CUTS = `
+  SELECT site, boot, toUInt64(min(seq)) AS seq FROM plumbline.site_minute
+  WHERE minute >= toStartOfMinute(fromUnixTimestamp64Milli({at:Int64}, 'UTC')) AND has({sites:Array(String)}, site)
+  GROUP BY site, boot`;
 /** Boots whose stored ranges are asked for at once. */
 const BATCH = 100;
 
-type Known = { last: number; count: number; stored: Range[]; quarantined: Range[]; dropped: Range[] };
+type Known = {
+  last: number;
+  count: number;
+  endedMs: number;
+  stored: Range[];
+  quarantined: Range[];
+  dropped: Range[];
+};
 /** The first `timed` boots are in the order they happened; of the others only gaps or refused records tell. */
 type SiteRecord = { boots: Map<string, Known>; timed: number; held: Held | null };
 
-/** The ledgers of these sites, or of all that ever reported when none is named. */
-export async function readLedgers(store: Store, sites: readonly string[]): Promise<Map<string, Ledger>> {
+/**
+ * The ledgers of these sites, or of all that ever reported when none is named. What is missing from before the hub was
+ * restored from a backup (`restoredAtMs`, null when it never was) counts as lost by that.
+ */
+export async function readLedgers(
+  store: Store,
+  sites: readonly string[],
+  restoredAtMs: number | null,
+): Promise<Map<string, Ledger>> {
   const [boots, gaps, quarantined] = await Promise.all([
     store.query<BootRow>(BOOTS, { sites }),
     store.query<NumberRow>(GAPS, { sites }),
@@ -68,11 +90,46 @@ export async function readLedgers(store: Store, sites: readonly string[]): Promi
   }
   await readStored(store, records);
   const ledgers = new Map<string, Ledger>();
-  for (const [site, { boots: known, timed, held }] of records) {
-    const all: BootRecord[] = [...known].map(([boot, record]) => ({ boot, ...record }));
-    ledgers.set(site, reconcile(site, placed(all.slice(0, timed), all.slice(timed)), held));
-  }
+  const books = [...records].map(([site, record]) => ({ site, boots: bootsOf(record), held: record.held }));
+  for (const { site, boots: known, held } of books) ledgers.set(site, reconcile(site, known, held));
+  if (restoredAtMs === null) return ledgers;
+  const short = books.filter(({ site }) => (ledgers.get(site)?.missing ?? 0) > 0);
+  const cuts = await readCuts(
+    store,
+    short.map(({ site }) => site),
+    restoredAtMs,
+  );
+  for (const { site, boots: known, held } of short)
+    ledgers.set(site, reconcile(site, withLosses(known, cuts.get(site) ?? new Map(), restoredAtMs), held));
   return ledgers;
+}
+
+type Boot = BootRecord & { endedMs: number };
+
+function bootsOf({ boots, timed }: SiteRecord): Boot[] {
+  const all = [...boots].map(([boot, record]) => ({ boot, ...record, lostBelow: 0 }));
+  return placed(all.slice(0, timed), all.slice(timed));
+}
+
+/** Per site and boot. */
+async function readCuts(store: Store, sites: readonly string[], atMs: number) {
+  const cuts = new Map<string, Map<string, number>>();
+  if (sites.length === 0) return cuts;
+  for (const { site, boot, seq } of await store.query<CutRow>(CUTS, { sites, at: atMs }, 'replay')) {
+    const ofSite = cuts.get(site) ?? new Map<string, number>();
+    cuts.set(site, ofSite.set(boot, seq));
+  }
+  return cuts;
+}
+
+/** A boot lost what it lacks of what it sent before the first report that came of a time after the restore. */
+function withLosses(boots: readonly Boot[], cuts: ReadonlyMap<string, number>, restoredAtMs: number): Boot[] {
+  let isBefore = true;
+  return boots.map((boot) => {
+    if (!isBefore) return boot;
+    isBefore = boot.endedMs < restoredAtMs;
+    return { ...boot, lostBelow: isBefore ? Number.POSITIVE_INFINITY : (cuts.get(boot.boot) ?? 0) };
+  });
 }
 
 function addBoot(record: SiteRecord, row: BootRow): void {
@@ -86,6 +143,7 @@ function addBoot(record: SiteRecord, row: BootRow): void {
   }
   const known = knownOf(record, row.boot);
   known.count = row.stored;
+  known.endedMs = row.ended_ms;
   known.last = Math.max(known.last, row.seq_max);
   record.timed = record.boots.size;
   record.held = { boot: row.held_boot, seq: row.held_seq };
@@ -116,7 +174,14 @@ function recordOf(records: Map<string, SiteRecord>, site: string): SiteRecord {
 }
 
 function knownOf({ boots }: SiteRecord, boot: string): Known {
-  const known = boots.get(boot) ?? { last: 0, count: 0, stored: [], quarantined: [], dropped: [] };
+  const known = boots.get(boot) ?? {
+    last: 0,
+    count: 0,
+    endedMs: 0,
+    stored: [],
+    quarantined: [],
+    dropped: [],
+  };
   boots.set(boot, known);
   return known;
 }

@@ -1,13 +1,17 @@
 import Type from 'typebox';
 import { resourceKey } from '../../core/model/resource.ts';
-import { Applied } from '../../core/model/view.ts';
+import { Applied, Restored } from '../../core/model/view.ts';
+import { settledLedgers } from '../doctor/settled-ledgers.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
 import { answers } from './answers.ts';
 import type { RouteParts } from './parts.ts';
 
+type Parts = Pick<RouteParts, 'commands' | 'store' | 'fleet' | 'directory'>;
+
 /** By whose authority policy is signed: a new key, and a hub that came back from a backup. */
-export function authorityRoutes(app: App, { commands }: Pick<RouteParts, 'commands'>): void {
+export function authorityRoutes(app: App, parts: Parts): void {
+  const { commands } = parts;
   const key = resourceKey('Issuer', 'hub');
   app.route({
     method: 'POST',
@@ -34,13 +38,18 @@ export function authorityRoutes(app: App, { commands }: Pick<RouteParts, 'comman
     url: '/api/v1/hub/restore',
     schema: {
       tags: ['hub'],
-      summary: 'Take policy up again after the hub came back from a backup and its sites are ahead of it',
-      response: answers(Applied),
+      summary: 'Go on after the hub came back from a backup',
+      description:
+        'Where sites are ahead of this hub, policy is taken up again above them. Reports that are missing by now are taken for lost by the restore. Nothing is changed where there is nothing to restore.',
+      response: answers(Restored),
     },
     handler: async ({ principal }, reply) => {
-      const done = await commands().submit(principal, key, { verb: 'hub.restore' });
+      const missing = (await settledLedgers(parts)).reduce((sum, ledger) => sum + ledger.missing, 0);
+      const done = await commands().submit(principal, key, { verb: 'hub.restore', missing });
       if (!done.ok) return sendProblem(reply, done.problem);
-      return { effect: done.effect, kind: 'Hub', name: 'hub' } satisfies Applied;
+      const { effect, detail, warning } = done;
+      const stays = warning === undefined ? {} : { warning };
+      return { effect, kind: 'Hub', name: 'hub', detail, ...stays } satisfies Restored;
     },
   });
 }

@@ -16,7 +16,7 @@ export function hubRoutes(app: App, parts: Parts): void {
     url: '/api/v1/hub',
     schema: { tags: ['hub'], summary: 'The hub of itself', response: answers(HubInfo) },
     handler: async () => {
-      const { sites, virtualSites } = directory();
+      const { sites, virtualSites, hub } = directory();
       return {
         version,
         mode,
@@ -24,6 +24,7 @@ export function hubRoutes(app: App, parts: Parts): void {
         caughtUp: hearing().caughtUp,
         sites: sites.size,
         virtualSites: virtualSites.size,
+        troubles: hub?.spec.troubles ?? [],
       } satisfies HubInfo;
     },
   });

@@ -18,7 +18,7 @@ import { readSpan, SpanQuery } from './span.ts';
 
 const Path = Type.Object({ id: SiteId });
 const reports = Compile(Report);
-type Parts = Pick<RouteParts, 'fleet' | 'store' | 'clock'>;
+type Parts = Pick<RouteParts, 'fleet' | 'store' | 'clock' | 'directory'>;
 
 /** One site in full, its score explained, and its links. */
 export function siteRoutes(app: App, parts: Parts): void {
@@ -49,7 +49,7 @@ export function siteRoutes(app: App, parts: Parts): void {
 
 type Find = (id: string) => FleetEntry | undefined;
 
-function detailRoute(app: App, { store }: Parts, find: Find): void {
+function detailRoute(app: App, { store, directory }: Parts, find: Find): void {
   app.route({
     method: 'GET',
     url: '/api/v1/sites/:id',
@@ -64,7 +64,10 @@ function detailRoute(app: App, { store }: Parts, find: Find): void {
       if (entry === undefined) return sendProblem(reply, noSite(id));
       const { site, state, view } = entry;
       sendRevision(reply, site.metadata);
-      const [report, ledgers] = await Promise.all([newestReport(store, state), readLedgers(store, [id])]);
+      const [report, ledgers] = await Promise.all([
+        newestReport(store, state),
+        readLedgers(store, [id], directory().issuer?.spec.restoredAtMs ?? null),
+      ]);
       return {
         site: view,
         explanation: explain(id, state, view.freshness),

@@ -32,6 +32,7 @@ export type PartWorld = {
 
 /** The policy part of a report: what the site says of itself, and nothing else proves. */
 export function policyPart(world: PartWorld): PolicyReport {
+  const { keys } = world.state;
   const statuses = world.outcomes.flatMap((outcome) => {
     const standing = standingOf(outcome, world);
     return standing === null ? [] : [statusOf(outcome, standing, world)];
@@ -40,6 +41,7 @@ export function policyPart(world: PartWorld): PolicyReport {
   return {
     enforcement: world.enforcement,
     labelsSeen: world.state.site?.version ?? null,
+    keyring: keys === null ? null : { version: keys.version, ids: keys.keys.map(({ id }) => id) },
     dataplane: world.dataplane,
     workloads: world.workloads
       .slice(0, 64)

@@ -124,6 +124,10 @@ export const PolicyReport = Type.Object({
   enforcement: Type.Enum(['off', 'on', 'disarmed']),
   /** The labels that the site works out its targets with. */
   labelsSeen: Type.Union([Version, Type.Null()]),
+  /** The keys whose documents the site believes; null while it believes the first it hears. Older collectors don't say. */
+  keyring: Type.Optional(
+    Type.Union([Type.Object({ version: Version, ids: Type.Array(Name, { maxItems: 8 }) }), Type.Null()]),
+  ),
   dataplane: Type.Enum(['nftables', 'simulated', 'none']),
   /** What the site's owner said a workload is, for plans; the site controls it. */
   workloads: Type.Array(

@@ -63,6 +63,9 @@ export const SiteState = Type.Object({
   enforcement: Type.Optional(Type.Enum(['off', 'on', 'disarmed'])),
   /** The newest refusal of a document that was told, by the site's time, so that each is told once. */
   refusalsToldMs: Type.Optional(EpochMs),
+  /** The newest labels and keys that its newest report says it has from its hub. */
+  labelsSeen: Type.Optional(Version),
+  keyring: Type.Optional(Type.Object({ version: Version, ids: Type.Array(Type.String(), { maxItems: 8 }) })),
   /** Where each policy stands, as its newest report says; absent when it says nothing of policies. */
   policies: Type.Optional(
     Type.Array(

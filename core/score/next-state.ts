@@ -62,6 +62,8 @@ function policiesOf(previous: SiteState | null, { policy }: Report): Partial<Sit
     ...(told >= 0 && { refusalsToldMs: told }),
     ...(policy && {
       enforcement: policy.enforcement,
+      ...(policy.labelsSeen && { labelsSeen: policy.labelsSeen }),
+      ...(policy.keyring && { keyring: policy.keyring }),
       policies: policy.policies.map(
         ({ kind, name, seen, generation, digest, mode, phase, live, unexpectedDenies }) => {
           return { kind, name, seen, generation, digest, mode, phase, live, unexpectedDenies };

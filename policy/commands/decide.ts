@@ -65,9 +65,9 @@ function carryOut(wanted: Command['do'], asked: Asked, registered: Registered, f
     case 'rollout':
       return moveRollout(wanted, asked, registered);
     case 'keys.rotate':
-      return rotateKeys(wanted, asked, registered);
+      return rotateKeys(wanted, asked, registered, facts);
     case 'hub.restore':
-      return restoreHub(asked, registered, facts);
+      return restoreHub(wanted, asked, registered, facts);
     case 'site.add':
       return addSite(wanted, asked, registered);
     case 'site.label':

@@ -1,6 +1,7 @@
 import { type Issuer, resourceKey } from '../../core/model/resource.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Change, Registered } from '../registry.ts';
+import { areMost, distrustText, PUT_KEY_BACK } from '../trouble-words.ts';
 import { type Asked, type Outcome, refuse, stamp } from './outcome.ts';
 
 /** As many as the issuer holds (core/model/resource.ts). */
@@ -11,8 +12,12 @@ export function rotateKeys(
   { revoke = false }: { revoke?: boolean },
   asked: Asked,
   { issuer }: Registered,
+  facts: PolicyFacts,
 ): Outcome {
   if (issuer === null) return unready();
+  const trust = facts.distrust();
+  // Its successor would be believed as little, and stand in the way of the key that is to be put back.
+  if (areMost(trust)) return refuse('hub-behind', `${distrustText(trust)}: ${PUT_KEY_BACK}`);
   const { keysMade } = issuer.spec;
   const spec = { ...issuer.spec, keysMade: keysMade + 1, keysKept: revoke ? 1 : 2 };
   const message = `key ${keysMade + 1} signs policy from now on; ${revoke ? 'those before are revoked' : 'the one before still counts'}`;
@@ -24,18 +29,48 @@ export function rotateKeys(
   };
 }
 
-/** Raises the epoch, and dates every target by it, so that sites which are ahead of this hub follow it again. */
-export function restoreHub(asked: Asked, registered: Registered, facts: PolicyFacts): Outcome {
+/**
+ * Where sites are ahead of this hub, or something that it decided is gone: raises the epoch, and dates every target by it, so
+ * that sites follow it again. Where reports are missing that sites handed over: takes note of the time, which explains them.
+ */
+export function restoreHub(
+  { missing = 0 }: { missing?: number },
+  asked: Asked,
+  registered: Registered,
+  facts: PolicyFacts,
+): Outcome {
   const { issuer } = registered;
   if (issuer === null) return unready();
+  const isHeld = facts.readOnly() !== null;
+  const trust = facts.distrust();
+  const warning = trust.distrusting.length === 0 ? undefined : `${distrustText(trust)}: ${PUT_KEY_BACK}`;
+  const stays = warning === undefined ? {} : { warning };
+  if (!isHeld && missing === 0)
+    return { ok: true, effect: 'unchanged', changes: [], detail: NOTHING_TO_RESTORE, ...stays };
+  const policy = isHeld ? restorePolicy(issuer, asked, registered, facts) : null;
+  const spec = { ...(policy?.spec ?? issuer.spec), restoredAtMs: asked.nowMs };
+  const noted = `${missing} reports that sites had handed over before are not in its tables`;
+  const message = [...(policy?.said ?? []), ...(missing > 0 ? [noted] : [])].join('; ');
+  return {
+    ok: true,
+    effect: 'updated',
+    changes: [{ put: restamped(issuer, asked, spec) }, ...(policy?.changes ?? [])],
+    told: [{ kind: 'hub.restored', virtualSite: '', message }],
+    detail: message,
+    ...stays,
+  };
+}
+
+const NOTHING_TO_RESTORE =
+  'there is nothing to restore: no site that was heard is ahead of this hub, and no report is missing';
+
+function restorePolicy(issuer: Issuer, asked: Asked, registered: Registered, facts: PolicyFacts) {
   const epoch = Math.max(issuer.spec.epoch, facts.highestEpoch()) + 1;
   const generationsAbove = { ...issuer.spec.generationsAbove };
   for (const [policy, generation] of Object.entries(facts.reported()))
     generationsAbove[policy] = Math.max(generation, generationsAbove[policy] ?? 0);
   const disowned = facts.unknown().slice(0, MOST_DISOWNED);
-  const spec = { ...issuer.spec, epoch, generationsAbove, disowned };
-  const changes: Change[] = [{ put: restamped(issuer, asked, spec) }];
-  for (const key of facts.unreadable()) changes.push(...withoutUnreadable(key));
+  const changes: Change[] = facts.unreadable().flatMap(withoutUnreadable);
   for (const rollout of registered.allRollouts()) {
     const { version, policy } = rollout.spec;
     if (registered.allowlist(policy.name) === undefined) {
@@ -47,13 +82,13 @@ export function restoreHub(asked: Asked, registered: Registered, facts: PolicyFa
       put: { ...rollout, metadata, spec: { ...rollout.spec, version: { epoch, n: version.n + 1 } } },
     });
   }
-  const left = disowned.length === 0 ? '' : `; it leaves alone what it does not have: ${some(disowned)}`;
-  const message = `policy goes on in epoch ${epoch}: what this hub says counts from now on, whatever sites have seen before${left}`;
   return {
-    ok: true,
-    effect: 'updated',
+    spec: { ...issuer.spec, epoch, generationsAbove, disowned },
     changes,
-    told: [{ kind: 'hub.restored', virtualSite: '', message }],
+    said: [
+      `policy goes on in epoch ${epoch}: what this hub says counts from now on, whatever sites have seen before`,
+      ...(disowned.length === 0 ? [] : [`it leaves alone what it does not have: ${some(disowned)}`]),
+    ],
   };
 }
 

@@ -13,6 +13,9 @@ export type Outcome =
       changes: Change[];
       /** What events say of it, when its kind and effect don't. */
       told?: Told[];
+      /** What whoever asked is told: what it came to, and what stays wrong though it was carried out. */
+      detail?: string;
+      warning?: string;
     }
   | { ok: false; code: ProblemCode; detail: string; pointer?: string };
 

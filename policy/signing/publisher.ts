@@ -43,6 +43,7 @@ export class Publisher {
   #isLost = false;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #signer: SigningKey | null = null;
+  #keyIds: readonly string[] = [];
   #epoch = 0;
   #last: Promise<void> = Promise.resolve();
 
@@ -55,8 +56,14 @@ export class Publisher {
     return this.#isLost;
   }
 
+  /** Ids of the keys in the data directory, oldest first: the last one signs. */
+  get keyIds(): readonly string[] {
+    return this.#keyIds;
+  }
+
   /** Everything is compared with the next `settle`. */
   load(view: TableView): void {
+    this.#keyIds = idsOf(this.#given.keyring.keys(0));
     this.documents.load(view.entries());
   }
 
@@ -140,6 +147,7 @@ export class Publisher {
     if (!(await this.#write('targets', keysEntries(issuer, keys, this.documents)))) return false;
     const isNew = this.#signer?.id !== signer.id;
     this.#signer = signer;
+    this.#keyIds = idsOf(keys);
     this.#isIssuerDue = false;
     // Another key, or another epoch: everything is said anew.
     if (isNew || registry.issuer?.spec.epoch !== this.#epoch) this.#noteAll();
@@ -212,6 +220,10 @@ export class Publisher {
   spec(kind: IntentKind, name: string, generation: number): SpecBody | null {
     return this.documents.spec(kind, name, generation)?.body ?? null;
   }
+}
+
+function idsOf(keys: readonly SigningKey[]): string[] {
+  return keys.map(({ id }) => id);
 }
 
 /** A deletion that was published, or taken back, is not remembered: what is lost later was not deleted. */

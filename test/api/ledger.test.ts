@@ -27,6 +27,7 @@ describe('the ledger', () => {
     stored: ranges,
     quarantined: ranges,
     dropped: ranges,
+    lostBelow: fc.oneof(fc.nat(90), fc.constant(Number.POSITIVE_INFINITY)),
   });
   test('counts each number once, as a count over sets does', () => {
     fc.assert(
@@ -38,9 +39,9 @@ describe('the ledger', () => {
           const boots: BootRecord[] = found.map((one, i) => ({ boot: `0000000${i + 1}-0a1b2c3d`, ...one }));
           const held = boots[at] === undefined ? null : { boot: boots[at].boot, seq };
           const ledger = reconcile('site', boots, held);
-          const { sent, stored, quarantined, pending, gaps, missing } = ledger;
-          expect(sent).toBe(stored + quarantined + pending + gaps + missing);
-          const expected = { sent: 0, stored: 0, quarantined: 0, pending: 0, gaps: 0, missing: 0 };
+          const { sent, stored, quarantined, pending, gaps, lost, missing } = ledger;
+          expect(sent).toBe(stored + quarantined + pending + gaps + lost + missing);
+          const expected = { sent: 0, stored: 0, quarantined: 0, pending: 0, gaps: 0, lost: 0, missing: 0 };
           for (const [i, one] of boots.entries())
             for (let n = 1; n <= one.last; n++) {
               expected.sent++;
@@ -48,6 +49,7 @@ describe('the ledger', () => {
               else if (numbersOf(one.quarantined).has(n)) expected.quarantined++;
               else if (numbersOf(one.dropped).has(n)) expected.gaps++;
               else if (held !== null && (i > at || (i === at && n >= seq))) expected.pending++;
+              else if (n < one.lostBelow) expected.lost++;
               else expected.missing++;
             }
           expect(ledger).toMatchObject(expected);
@@ -60,7 +62,7 @@ describe('the ledger', () => {
     const stored = Array.from({ length: 50 }, (_, i) => ({ from: 2 * i + 2, to: 2 * i + 2 }));
     const ledger = reconcile(
       'site',
-      [{ boot: '00000001-0a1b2c3d', last: 101, stored, quarantined: [], dropped: [] }],
+      [{ boot: '00000001-0a1b2c3d', last: 101, stored, quarantined: [], dropped: [], lostBelow: 0 }],
       null,
     );
     expect(ledger).toMatchObject({ stored: 50, missing: 51 });
@@ -75,6 +77,7 @@ describe('the ledger', () => {
       stored: [],
       quarantined: [],
       dropped: [],
+      lostBelow: 0,
       ...part,
     });
     const second = boot('00000002-0a1b2c3d', 3, { stored: [{ from: 1, to: 3 }] });

@@ -297,7 +297,7 @@ describe('the live view and a slow viewer', () => {
     if (!read.ok) throw new Error(read.detail);
     const audience = new Audience(read.filter, fleet);
     const viewer = new Viewer(socket);
-    const hub = { version: '0.1.0', nowMs: 0, caughtUp: true, blind: null };
+    const hub = { version: '0.1.0', nowMs: 0, caughtUp: true, blind: null, troubles: [] };
     const follower = new Follower();
     viewer.join(audience, hub);
     const changes: FleetChange[] = [];

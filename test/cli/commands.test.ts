@@ -282,7 +282,7 @@ describe('sites and tokens', () => {
 });
 
 describe('doctor', () => {
-  const totals = { boots: 2, sent: 10, stored: 9, quarantined: 0, pending: 0, gaps: 0, missing: 1 };
+  const totals = { boots: 2, sent: 10, stored: 9, quarantined: 0, pending: 0, gaps: 0, lost: 0, missing: 1 };
   const diagnosis = (healthy: boolean) => ({
     healthy,
     checks: [

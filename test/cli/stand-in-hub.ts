@@ -106,7 +106,7 @@ function socketsOf(server: Server): ReadonlySet<Socket> {
 
 /** What every live message says besides its sites. */
 function aside(sites: readonly SiteView[], nowMs: number) {
-  const hub = { version: '0.1.0', nowMs, caughtUp: true, blind: null };
+  const hub = { version: '0.1.0', nowMs, caughtUp: true, blind: null, troubles: [] };
   return { hub, rollup: rollupOf(sites), virtualSites: [], rollouts: [] };
 }
 

@@ -121,33 +121,35 @@ describe('sites that say they have seen what the hub does not know', () => {
     return result.code === 'hub-behind';
   };
 
+  const troublesOf = (): string[] =>
+    hub.resource('HubStatus', 'hub').spec.troubles.map(({ code }: { code: string }) => code);
+
   it.each([
     ['of a policy that it never had', { name: 'lost', seen: { epoch: 1, n: 5 } }],
     ['in an epoch far above its own', { seen: { epoch: 900, n: 1 } }],
   ])('%s: one restore ends it', async (_, part) => {
     await claim(part);
     await until('being read-only', held);
-    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    await until('the hub says it', () => troublesOf().includes('read-only'));
+    expect(await hub.ask(restore)).toMatchObject({ ok: true, effect: 'updated' });
     expect(await held()).toBe(false);
+    await until('the hub says it no more', () => troublesOf().length === 0);
+    await until('both ends of it', async () => {
+      const [begun] = await hub.events('policy.read-only');
+      const [over] = await hub.events('policy.read-only-over');
+      return begun?.message.includes('plumbline restore') === true && over !== undefined;
+    });
+    expect(await hub.events('policy.read-only')).toHaveLength(1);
   });
 
   it('in an epoch that no restore gets to: nobody believes it', async () => {
-    const lines: object[] = [];
-    await hub.close();
-    hub = await openPolicyParts();
-    const logger = {
-      debug() {},
-      info() {},
-      warn() {},
-      error: (fields: object, event: string) => lines.push({ event, ...fields }),
-    };
-    await hub.control({ logger });
-    await hub.settle();
-    await hub.ask(allowlist('payments', ['api.example']));
-    await hub.reach('awaiting-promotion');
     await claim({ seen: { epoch: 4e9, n: 1 } });
-    await until('its name', () => lines.length > 0);
-    expect(lines).toEqual([expect.objectContaining({ event: 'policy.claim_implausible', epoch: 4e9 })]);
+    const told = await until('an event', async () => {
+      const events = await hub.events('site.implausible');
+      return events.length > 0 && events;
+    });
+    expect(told).toMatchObject([{ site: 'test-1', message: expect.stringContaining('4000000000.1') }]);
+    await until('the hub says it', () => troublesOf().includes('claim-implausible'));
     expect(await held()).toBe(false);
   });
 });

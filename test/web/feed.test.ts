@@ -56,7 +56,7 @@ class TestWorld implements FeedWorld {
 
 let world: TestWorld;
 let feed: Feed;
-const hub = () => ({ version: '0.1.0', nowMs: world.now + 5_000, caughtUp: true, blind: null });
+const hub = () => ({ version: '0.1.0', nowMs: world.now + 5_000, caughtUp: true, blind: null, troubles: [] });
 const common = () => ({ hub: hub(), rollup: rollupOf(SITES), virtualSites: [], rollouts: [] });
 const snapshot = (version: number): LiveMessage => ({ type: 'snapshot', version, sites: SITES, ...common() });
 const delta = (from: number, upsert: SiteView[], remove: string[] = []): LiveMessage => ({

@@ -143,6 +143,7 @@ function ledgerOf(site: SiteView): Ledger {
     quarantined: 2,
     pending: 0,
     gaps: 42,
+    lost: 0,
     missing: 0,
     missingRanges: [],
   };

@@ -9,6 +9,7 @@ export function LedgerFigures({ ledger }: { ledger: Ledger }) {
     ['Quarantined', ledger.quarantined, 'kept apart, with a reason'],
     ['Pending', ledger.pending, 'still held at the site'],
     ['Gaps', ledger.gaps, "dropped by the site's bound, by its own word"],
+    ...lostPart(ledger),
     ['Missing', ledger.missing, 'accounted for by nobody'],
   ];
   return (
@@ -39,4 +40,9 @@ export function LedgerFigures({ ledger }: { ledger: Ledger }) {
       )}
     </Panel>
   );
+}
+
+/** Of a hub that was never restored it says nothing. */
+function lostPart({ lost }: Ledger): [string, number, string][] {
+  return lost === 0 ? [] : [['Lost', lost, 'handed over before the hub was restored from a backup']];
 }
