@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import {
@@ -16,7 +15,8 @@ import { pointerNames } from './json-pointer.ts';
 import { AllowlistDocument } from './model/allowlist.ts';
 import { VirtualSiteDocument } from './model/resource.ts';
 import { nearest } from './nearest.ts';
-import { allowlistFaults, laterFieldFaults, selectorFaults } from './policy/allowlist-faults.ts';
+import { allowlistFaults, laterFieldFaults } from './policy/allowlist-faults.ts';
+import { virtualSiteFaults } from './policy/virtual-site-faults.ts';
 import { type Fault, schemaFaults } from './schema-faults.ts';
 
 /** Kinds that documents can have, and those that a later version brings, so that the refusal can say so. */
@@ -31,6 +31,8 @@ export type PlumblineDocument = VirtualSiteDocument | AllowlistDocument;
 const MAX_SOURCE_CHARACTERS = 1024 * 1024;
 const MAX_DOCUMENTS = 1000;
 const MAX_YAML_ERRORS = 4;
+/** More faults of one document than these help nobody; the rest is left out. */
+const MAX_FAULTS = 64;
 
 export type CheckedDocument = { ok: true; document: PlumblineDocument } | { ok: false; faults: Fault[] };
 
@@ -49,31 +51,33 @@ export function checkDocument(value: unknown): CheckedDocument {
   return kind === undefined ? { ok: false, faults: [kindFault(named)] } : KINDS[kind](value);
 }
 
-/** The check of one kind: its form first, what its form can't say only then. `early` looks before the schema does. */
+/**
+ * The check of one kind: its form, and what its form can't say of all that has it, at once. `early` names fields better than
+ * the schema does, which would call them unknown.
+ */
 function checked<T extends PlumblineDocument>(
   schema: TSchema & { properties: { kind: { const: T['kind'] } } },
   compiled: {
     Check(value: unknown): value is T;
     Errors(value: unknown): { instancePath: string; message: string }[];
   },
-  meaningFaults: (document: T) => Fault[],
+  meaningFaults: (document: unknown) => Fault[],
   early: (value: unknown) => Fault[] = () => [],
 ): (value: unknown) => CheckedDocument {
   return (value) => {
-    const before = early(value);
-    if (before.length > 0) return { ok: false, faults: before };
-    const faults = schemaFaults(schema, value);
-    if (faults.length > 0) return { ok: false, faults };
-    if (!compiled.Check(value)) {
-      const rest = compiled.Errors(value).map(({ instancePath, message }) => ({
-        pointer: instancePath,
-        problem: message,
-        remedy: `see the schema of ${schema.properties.kind.const}`,
-      }));
-      return { ok: false, faults: rest };
-    }
-    const meaning = meaningFaults(value);
-    return meaning.length > 0 ? { ok: false, faults: meaning } : { ok: true, document: value };
+    const named = early(value);
+    const form = schemaFaults(schema, value).filter(
+      ({ pointer }) => !named.some((one) => one.pointer === pointer),
+    );
+    const faults = [...named, ...form, ...meaningFaults(value)];
+    if (faults.length > 0) return { ok: false, faults: faults.slice(0, MAX_FAULTS) };
+    if (compiled.Check(value)) return { ok: true, document: value };
+    const rest = compiled.Errors(value).map(({ instancePath, message }) => ({
+      pointer: instancePath,
+      problem: message,
+      remedy: `see the schema of ${schema.properties.kind.const}`,
+    }));
+    return { ok: false, faults: rest };
   };
 }
 
@@ -90,28 +94,6 @@ function kindFault(kind: string): Fault {
     problem: `"${kind}" is not a known kind`,
     remedy: meant === null ? `write ${DOCUMENT_KINDS.join(' or ')}` : `did you mean "${meant}"?`,
   };
-}
-
-/** What the schema of a virtual site can't say: that the selector can be read, and that guard rails name networks. */
-function virtualSiteFaults({ spec }: VirtualSiteDocument): Fault[] {
-  const networks = (spec.guard?.forbidden ?? []).flatMap((network, i) =>
-    isNetwork(network)
-      ? []
-      : [
-          {
-            pointer: `/spec/guard/forbidden/${i}`,
-            problem: `"${network}" is not a network`,
-            remedy: 'write an address with its prefix length, as 169.254.169.254/32',
-          },
-        ],
-  );
-  return [...selectorFaults(spec.selector, '/spec/selector'), ...networks];
-}
-
-function isNetwork(text: string): boolean {
-  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
-  const family = isIP(match?.[1] ?? '');
-  return family !== 0 && Number(match?.[2]) <= (family === 4 ? 32 : 128);
 }
 
 /** A fault with its place in a file; line and column count from 1. `field` is as "spec.selector", empty for the whole. */
@@ -175,6 +157,7 @@ export function readDocuments(
       for (const { pointer, problem, remedy } of checked.faults)
         faults.push({ ...place(offsetOf(root, pointer)), field: fieldOf(pointer), problem, remedy });
   }
+  faults.sort((a, b) => a.line - b.line || a.column - b.column);
   return { documents, faults };
 }
 

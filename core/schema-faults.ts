@@ -87,8 +87,7 @@ function visitObject(
       // The misspelt field is the missing one: one fault is enough.
       if (meant !== null && missing.includes(meant)) missing.splice(missing.indexOf(meant), 1);
     }
-  for (const name of missing)
-    faults.push({ pointer, problem: `the field "${name}" is missing`, remedy: `add ${name}` });
+  for (const name of missing) faults.push({ pointer, problem: missingField(name), remedy: `add ${name}` });
   for (const [name, inner] of Object.entries(schema.properties))
     if (value[name] !== undefined) visit(inner, value[name], `${pointer}/${escapePointer(name)}`, faults);
 }
@@ -107,9 +106,36 @@ function visitUnion(branches: readonly TSchema[], value: unknown, pointer: strin
     .filter((branch) => fits(branch, value))
     .map((branch) => schemaFaults(branch, value))
     .sort((a, b) => a.length - b.length);
-  if (nearestFaults !== undefined)
-    for (const fault of nearestFaults) faults.push({ ...fault, pointer: pointer + fault.pointer });
-  else add(`${kindOf(value)} stands where ${wanted} is needed`, `write ${wanted}`);
+  if (nearestFaults === undefined)
+    return void add(`${kindOf(value)} stands where ${wanted} is needed`, `write ${wanted}`);
+  const marks = marksMissing(branches, value);
+  const others = branches.filter((branch) => !Type.IsObject(branch)).map(nameOf);
+  if (marks.length > 0)
+    add(
+      `${marks.length === 2 ? `neither ${marks[0]} nor ${marks[1]}` : `none of ${marks.join(', ')}`} is there, so that nothing says what it is`,
+      [`add ${marks.join(' or ')}`, ...others.map((other) => `write ${other}`)].join(', or '),
+    );
+  const isSaid = (problem: string) => marks.some((mark) => problem === missingField(mark));
+  for (const fault of nearestFaults)
+    if (!isSaid(fault.problem)) faults.push({ ...fault, pointer: pointer + fault.pointer });
+}
+
+/** The fields by which mappings of a union are told from one another, when the value has none, nor one that is spelt alike. */
+function marksMissing(branches: readonly TSchema[], value: unknown): string[] {
+  if (!isRecord(value)) return [];
+  const objects = branches.filter((branch) => Type.IsObject(branch));
+  const required = objects.map((branch) => branch.required ?? []);
+  const marks = required.map((names) => names.filter((name) => !required.every((all) => all.includes(name))));
+  if (objects.length < 2 || marks.some((own) => own.length === 0)) return [];
+  const all = [...new Set(marks.flat())];
+  const known = objects.flatMap((branch) => Object.keys(branch.properties));
+  const isMeant = (name: string) =>
+    all.includes(name) || (!known.includes(name) && nearest(name, known) !== null);
+  return Object.keys(value).some(isMeant) ? [] : all;
+}
+
+function missingField(name: string): string {
+  return `the field "${name}" is missing`;
 }
 
 function visitText(schema: ReturnType<typeof Type.String>, text: string, add: Add): void {
@@ -152,6 +178,8 @@ function fits(schema: TSchema, value: unknown): boolean {
 }
 
 function nameOf(schema: TSchema): string {
+  const title = option(schema, 'title');
+  if (typeof title === 'string') return title;
   if (Type.IsObject(schema) || Type.IsRecord(schema)) return 'a mapping';
   if (Type.IsArray(schema)) return 'a list';
   if (Type.IsString(schema)) return 'text';

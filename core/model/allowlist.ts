@@ -21,7 +21,7 @@ const Host = Type.Object(
   { additionalProperties: false },
 );
 /** Scheme, host and port: `https://api.example`, `http://api.example:8080`, `tcp://db.example:5432`, `udp://ntp.example:123`. */
-const Url = Type.String({ minLength: 1, maxLength: 300 });
+const Url = Type.String({ minLength: 1, maxLength: 300, title: 'a URL' });
 
 /** One named set of destinations that new connections may go to. */
 export const EgressRule = Type.Object(

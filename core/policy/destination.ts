@@ -22,22 +22,76 @@ export type Destination =
 export type Peer = EgressRule['to'][number] | IngressRule['from'][number];
 
 /** `at` is a JSON pointer below the peer; `remedy` says what to write instead. */
-export type PeerFault = { ok: false; at: string; reason: string; remedy: string };
-export type ParsedPeer = { ok: true; destination: Destination } | PeerFault;
+export type PeerFault = { at: string; reason: string; remedy: string };
+/** All that is wrong with something. */
+type Wrong = { ok: false; faults: PeerFault[] };
+export type ParsedPeer = { ok: true; destination: Destination } | Wrong;
+/** A destination without its ports. */
+type Place =
+  | { kind: 'name'; host: string }
+  | { kind: 'network'; family: 4 | 6; cidr: string; except: string[] };
 
 const SCHEMES = { https: 443, http: 80, tcp: null, udp: null } as const;
 
 /** Reads a peer as its author wrote it; what comes out is in canonical form. */
 export function parsePeer(peer: Peer): ParsedPeer {
   if (typeof peer === 'string') return parseUrl(peer);
-  const ports = parsePorts(peer.ports);
-  if ('ok' in ports) return ports;
-  if ('cidr' in peer) return parseNetwork(peer.cidr, peer.except ?? [], ports);
-  const host = parseHost(peer.host);
-  if (typeof host === 'string') return { ok: true, destination: { kind: 'name', host, ports } };
-  if ('family' in host)
-    return fault('/host', `${peer.host} is an address, not a name`, `write cidr: ${formatNetwork(host)}`);
-  return { ...host, at: '/host' };
+  const place = 'cidr' in peer ? parseNetwork(peer.cidr, peer.except ?? []) : parseName(peer.host);
+  const ports = peer.ports.map(parsePort);
+  const faults = [
+    ...('ok' in place ? place.faults : []),
+    ...ports.flatMap((port, i) => ('reason' in port ? [{ ...port, at: `/ports/${i}` }] : [])),
+  ];
+  if ('ok' in place || faults.length > 0) return { ok: false, faults };
+  return {
+    ok: true,
+    destination: { ...place, ports: ports.filter((port) => 'protocol' in port) },
+  };
+}
+
+/** A network in canonical form, or what is wrong with it; `at` is empty. */
+export function parseCidr(text: string): Network | PeerFault {
+  const written = parsePrefix(text);
+  if (written === null) {
+    const address = single(text);
+    const remedy = address === null ? 'write it as 203.0.113.0/24' : `write ${formatNetwork(address)}`;
+    return { at: '', reason: `"${text}" is not a network`, remedy };
+  }
+  const network = networkOf(written);
+  if (network.value !== written.value)
+    return {
+      at: '',
+      reason: `${text} has bits set beyond its prefix`,
+      remedy: `write ${formatNetwork(network)}`,
+    };
+  if (network.family === 6 && network.length >= 96 && network.value >> 32n === 0xffffn) {
+    const value = network.value & 0xffffffffn;
+    const plain = formatNetwork({ family: 4, value, length: network.length - 96 });
+    const reason = `${text} is IPv4 in the form of IPv6, which no packet carries`;
+    return { at: '', reason, remedy: `write ${plain}` };
+  }
+  const canonical = formatNetwork(network);
+  if (canonical !== text.toLowerCase() && network.family === 4)
+    return { at: '', reason: `${text} is not in canonical form`, remedy: `write ${canonical}` };
+  return network;
+}
+
+/** A port or a range of them, or what is wrong with it; `at` is empty. */
+export function parsePort(text: string): PortRange | PeerFault {
+  const match = /^([0-9]+)(?:-([0-9]+))?\/(TCP|UDP)$/.exec(text);
+  const from = portNumber(match?.[1] ?? '');
+  const to = portNumber(match?.[2] ?? match?.[1] ?? '');
+  if (match === null || from === null || to === null) {
+    const remedy = 'write 443/TCP or 8000-8100/UDP, from 1 to 65535';
+    return { at: '', reason: `"${text}" is not a port`, remedy };
+  }
+  if (from > to)
+    return {
+      at: '',
+      reason: `the range ${text} ends before it begins`,
+      remedy: `write ${to}-${from}/${match[3]}`,
+    };
+  return { protocol: match[3] === 'UDP' ? 'UDP' : 'TCP', from, to };
 }
 
 /** What of `cidr` is left without `except`, as prefixes. All of them are networks in canonical form. */
@@ -89,11 +143,21 @@ function parseUrl(text: string): ParsedPeer {
   if (!('family' in host)) return host;
   if (bare.startsWith('[') && host.family === 4)
     return fault('', `"${bare}" is not an IPv6 address`, 'write an IPv4 address without brackets');
-  return parseNetwork(formatNetwork(host), [], ports);
+  const network = parseNetwork(formatNetwork(host), []);
+  if ('ok' in network) return { ok: false, faults: network.faults.map((one) => ({ ...one, at: '' })) };
+  return { ok: true, destination: { ...network, ports } };
+}
+
+function parseName(text: string): Place | Wrong {
+  const host = parseHost(text);
+  if (typeof host === 'string') return { kind: 'name', host };
+  if ('family' in host)
+    return fault('/host', `${text} is an address, not a name`, `write cidr: ${formatNetwork(host)}`);
+  return { ok: false, faults: host.faults.map((one) => ({ ...one, at: '/host' })) };
 }
 
 /** A name in lower case, or the address that was written in its place. */
-function parseHost(text: string): string | Network | PeerFault {
+function parseHost(text: string): string | Network | Wrong {
   const address = single(text);
   if (address !== null) return address;
   const host = text.toLowerCase().replace(/\.$/, '');
@@ -112,69 +176,28 @@ function parseHost(text: string): string | Network | PeerFault {
   return host;
 }
 
-function parseNetwork(text: string, excepted: readonly string[], ports: PortRange[]): ParsedPeer {
-  const network = parseCidr(text, '/cidr');
-  if ('ok' in network) return network;
+function parseNetwork(text: string, excepted: readonly string[]): Place | Wrong {
+  const network = parseCidr(text);
+  const faults: PeerFault[] = 'reason' in network ? [{ ...network, at: '/cidr' }] : [];
   const except: Network[] = [];
   for (const [i, item] of excepted.entries()) {
-    const hole = parseCidr(item, `/except/${i}`);
-    if ('ok' in hole) return hole;
-    if (!covers(network, hole))
-      return fault(`/except/${i}`, `${item} does not lie in ${text}`, 'leave it out, or widen the network');
-    except.push(hole);
+    const at = `/except/${i}`;
+    const hole = parseCidr(item);
+    if ('reason' in hole) faults.push({ ...hole, at });
+    else if ('reason' in network) continue;
+    else if (covers(network, hole)) except.push(hole);
+    else
+      faults.push({
+        at,
+        reason: `${item} does not lie in ${text}`,
+        remedy: 'leave it out, or widen the network',
+      });
   }
+  if ('reason' in network || faults.length > 0) return { ok: false, faults };
   if (without(network, except).length === 0)
     return fault('/except', `nothing of ${text} is left`, 'leave the network out');
-  const cidr = formatNetwork(network);
   const { family } = network;
-  return {
-    ok: true,
-    destination: { kind: 'network', family, cidr, except: except.map(formatNetwork), ports },
-  };
-}
-
-function parseCidr(text: string, at: string): Network | PeerFault {
-  const written = parsePrefix(text);
-  if (written === null) {
-    const address = single(text);
-    const remedy = address === null ? 'write it as 203.0.113.0/24' : `write ${formatNetwork(address)}`;
-    return fault(at, `"${text}" is not a network`, remedy);
-  }
-  const network = networkOf(written);
-  if (network.value !== written.value)
-    return fault(at, `${text} has bits set beyond its prefix`, `write ${formatNetwork(network)}`);
-  if (network.family === 6 && network.length >= 96 && network.value >> 32n === 0xffffn) {
-    const value = network.value & 0xffffffffn;
-    const plain = formatNetwork({ family: 4, value, length: network.length - 96 });
-    return fault(at, `${text} is IPv4 in the form of IPv6, which no packet carries`, `write ${plain}`);
-  }
-  const canonical = formatNetwork(network);
-  if (canonical !== text.toLowerCase() && network.family === 4)
-    return fault(at, `${text} is not in canonical form`, `write ${canonical}`);
-  return network;
-}
-
-function parsePorts(texts: readonly string[]): PortRange[] | PeerFault {
-  const ports: PortRange[] = [];
-  for (const [i, text] of texts.entries()) {
-    const match = /^([0-9]+)(?:-([0-9]+))?\/(TCP|UDP)$/.exec(text);
-    const from = portNumber(match?.[1] ?? '');
-    const to = portNumber(match?.[2] ?? match?.[1] ?? '');
-    if (match === null || from === null || to === null)
-      return fault(
-        `/ports/${i}`,
-        `"${text}" is not a port`,
-        'write 443/TCP or 8000-8100/UDP, from 1 to 65535',
-      );
-    if (from > to)
-      return fault(
-        `/ports/${i}`,
-        `the range ${text} ends before it begins`,
-        `write ${to}-${from}/${match[3]}`,
-      );
-    ports.push({ protocol: match[3] === 'UDP' ? 'UDP' : 'TCP', from, to });
-  }
-  return ports;
+  return { kind: 'network', family, cidr: formatNetwork(network), except: except.map(formatNetwork) };
 }
 
 function portNumber(text: string): number | null {
@@ -192,8 +215,8 @@ function trusted(cidr: string): Network {
   return networkOf(network);
 }
 
-function fault(at: string, reason: string, remedy: string): PeerFault {
-  return { ok: false, at, reason, remedy };
+function fault(at: string, reason: string, remedy: string): Wrong {
+  return { ok: false, faults: [{ at, reason, remedy }] };
 }
 
 /** An address in canonical form, so that two spellings of one compare equal; null when it is none. */

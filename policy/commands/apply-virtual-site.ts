@@ -1,8 +1,7 @@
-import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION } from '../../core/model/metadata.ts';
 import type { VirtualSite, VirtualSiteDocument } from '../../core/model/resource.ts';
-import { parseSelector } from '../../core/selector.ts';
+import { virtualSiteFaults } from '../../core/policy/virtual-site-faults.ts';
 import { Draft } from '../draft.ts';
 import type { Registered } from '../registry.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
@@ -18,18 +17,13 @@ export function applyVirtualSite(
 ): Outcome {
   const { name } = document.metadata;
   const { spec } = document;
-  const selector = parseSelector(spec.selector);
-  if (!selector.ok)
+  const [fault] = virtualSiteFaults(document);
+  if (fault !== undefined)
     return refuse(
-      'invalid-selector',
-      `/spec/selector of VirtualSite ${name}, ${selector.at}: ${selector.reason}; write it as in "env in (test,prod),!maintenance"`,
+      fault.pointer.startsWith('/spec/selector') ? 'invalid-selector' : 'invalid-document',
+      `${fault.pointer} of VirtualSite ${name}: ${fault.problem}; ${fault.remedy}`,
+      fault.pointer,
     );
-  for (const [i, cidr] of (spec.guard?.forbidden ?? []).entries())
-    if (!isCidr(cidr))
-      return refuse(
-        'invalid-document',
-        `/spec/guard/forbidden/${i} of VirtualSite ${name}: "${cidr}" is not a range of addresses; write it as 169.254.169.254/32`,
-      );
   const before = registered.virtualSite(name);
   if (before === undefined && registered.count('VirtualSite') >= MOST.VirtualSite)
     return full('VirtualSite', 'virtual sites');
@@ -53,11 +47,4 @@ function unfitForPolicy(after: VirtualSite, registered: Registered): Outcome | n
     if (unfit !== null) return unfit;
   }
   return null;
-}
-
-function isCidr(text: string): boolean {
-  const [address = '', bits, ...more] = text.split('/');
-  const family = isIP(address);
-  if (family === 0 || more.length > 0 || bits === undefined || !/^[0-9]{1,3}$/.test(bits)) return false;
-  return Number(bits) <= (family === 4 ? 32 : 128);
 }

@@ -69,7 +69,17 @@ describe('a document with a fault', () => {
     [
       'an address that is no network',
       `${GOOD}  guard: {forbidden: [10.0.0.0/8, 1.2.3.4]}\n`,
-      '6:35 spec.guard.forbidden[1]: "1.2.3.4" is not a network; write an address with its prefix length, as 169.254.169.254/32',
+      '6:35 spec.guard.forbidden[1]: "1.2.3.4" is not a network; write 1.2.3.4/32',
+    ],
+    [
+      'a forbidden network with host bits',
+      `${GOOD}  guard: {forbidden: [10.0.0.1/8]}\n`,
+      '6:23 spec.guard.forbidden[0]: 10.0.0.1/8 has bits set beyond its prefix; write 10.0.0.0/8',
+    ],
+    [
+      'a prefix that no network has',
+      `${GOOD}  guard: {widestCidr: 99}\n`,
+      '6:11 spec.guard.widestCidr: no IPv4 network has a prefix of 99 bits, so that it would let none in; write 0 to 32, the shortest prefix a network may have; for IPv6 32 are added, so that 16 is a /48',
     ],
     [
       'a duration in words',

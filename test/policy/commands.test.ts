@@ -84,7 +84,14 @@ describe('a virtual site', () => {
       ])[0];
     expect(forbidden('169.254.169.254/32')).toMatchObject({ ok: true });
     expect(forbidden('fe80::/10')).toMatchObject({ ok: true });
-    for (const range of ['169.254.169.254', '10.0.0.0/33', '10.0.0.0/8/8', 'here/8', '10.0.0.0/'])
+    for (const range of [
+      '169.254.169.254',
+      '10.0.0.0/33',
+      '10.0.0.0/8/8',
+      'here/8',
+      '10.0.0.0/',
+      '10.0.0.1/8',
+    ])
       expect(forbidden(range)).toMatchObject({
         code: 'invalid-document',
         detail: expect.stringContaining('/spec/guard/forbidden/0'),

@@ -75,7 +75,8 @@ function policyFaults(policy: EnforcedPolicy, workloads: readonly Workload[]): C
       const key = 'to' in rule ? 'to' : 'from';
       for (const [j, peer] of ('to' in rule ? rule.to : rule.from).entries()) {
         const parsed = parsePeer(peer);
-        if (!parsed.ok) report(`${at}/${key}/${j}${parsed.at}`, parsed.reason, parsed.remedy);
+        if (parsed.ok) continue;
+        for (const fault of parsed.faults) report(`${at}/${key}/${j}${fault.at}`, fault.reason, fault.remedy);
       }
     }
   return faults;

@@ -12,7 +12,7 @@ export function linesOf(rule: EgressRule | IngressRule): Line[] {
   const lines: Line[] = [];
   for (const peer of 'to' in rule ? rule.to : rule.from) {
     const parsed = parsePeer(peer);
-    if (!parsed.ok) throw new Error(`rule ${rule.name}: ${parsed.reason}`);
+    if (!parsed.ok) throw new Error(`rule ${rule.name}: ${parsed.faults[0]?.reason}`);
     const { destination } = parsed;
     const reaches: Reach[] =
       destination.kind === 'name'

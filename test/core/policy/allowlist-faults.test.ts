@@ -213,6 +213,27 @@ describe('what is refused is named with line, field and remedy', () => {
     expect(faultsOf(text)).toEqual([fault]);
   });
 
+  test('what is of the wrong type hides nothing that is wrong beside it', () => {
+    const text = peer('{cidr: 10.0.0.1/8, ports: [443, 0/TCP, 70000/UDP]}, "https://b.example/path", {}')
+      .replace(
+        'maxConcurrency: 25%',
+        'maxConcurrency: 0\n      mode: watch\n      probes: [{name: p, to: "ftp://x", expect: allow}]',
+      )
+      .replace('minConclusive: 80%', 'minConclusive: 0%');
+    expect(faultsOf(text)).toEqual([
+      '8:13 spec.egress[0].to[0].cidr: 10.0.0.1/8 has bits set beyond its prefix; write 10.0.0.0/8',
+      '8:39 spec.egress[0].to[0].ports[0]: 443 stands where text is needed; write a port and its protocol, as 443/TCP or 8000-8100/UDP',
+      '8:44 spec.egress[0].to[0].ports[1]: "0/TCP" is not a port; write 443/TCP or 8000-8100/UDP, from 1 to 65535',
+      '8:51 spec.egress[0].to[0].ports[2]: "70000/UDP" is not a port; write 443/TCP or 8000-8100/UDP, from 1 to 65535',
+      '8:64 spec.egress[0].to[1]: a path ("/path") can\'t be enforced by address and port; leave the path out',
+      '8:90 spec.egress[0].to[2]: neither cidr nor host is there, so that nothing says what it is; add cidr or host, or write a URL',
+      '8:90 spec.egress[0].to[2]: the field "ports" is missing; add ports',
+      '14:98 rollout.stages[1].verify.minConclusive: 0% would pass a stage of which nothing is known; use 1% or more',
+      '18:7 rollout.stages[2].mode: "watch" is not known here; write one of audit, enforce',
+      '19:26 rollout.stages[2].probes[0].to: the scheme "ftp" is not known; use https, http, tcp://host:port or udp://host:port',
+    ]);
+  });
+
   test('content that is larger than a signed document can be', () => {
     const hosts = Array.from(
       { length: 64 },

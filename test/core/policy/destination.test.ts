@@ -61,9 +61,7 @@ test('what a URL can say and an address can not is refused by name', () => {
   for (const [url, reason, remedy] of cases)
     expect(parsePeer(url), url).toEqual({
       ok: false,
-      at: '',
-      reason: expect.stringMatching(reason),
-      remedy: expect.stringMatching(remedy),
+      faults: [{ at: '', reason: expect.stringMatching(reason), remedy: expect.stringMatching(remedy) }],
     });
 });
 
@@ -97,10 +95,24 @@ test('networks are in canonical form, and a fault names the form', () => {
   for (const [peer, at, remedy] of cases)
     expect(parsePeer(peer), JSON.stringify(peer)).toEqual({
       ok: false,
-      at,
-      reason: expect.any(String),
-      remedy: expect.stringMatching(remedy),
+      faults: [{ at, reason: expect.any(String), remedy: expect.stringMatching(remedy) }],
     });
+});
+
+test('everything that is wrong with a destination is named at once', () => {
+  const peer = {
+    cidr: '10.0.0.1/8',
+    except: ['10.1.0.1/16', '300.0.0.0/8'],
+    ports: ['0/TCP', '443/TCP', '9-8/UDP'],
+  };
+  const parsed = parsePeer(peer);
+  expect(parsed.ok ? [] : parsed.faults.map(({ at }) => at)).toEqual([
+    '/cidr',
+    '/except/0',
+    '/except/1',
+    '/ports/0',
+    '/ports/2',
+  ]);
 });
 
 test('a port or a range of either protocol is read', () => {
@@ -122,7 +134,7 @@ test('any network that is in canonical form is taken as it is, and any other nam
     fc.property(fc.oneof(v4Cidr, v6Cidr), (cidr) => {
       const parsed = parsePeer({ cidr, ports: ['1-65535/TCP'] });
       if (!parsed.ok) {
-        const [, remedy = ''] = /write (\S+)/.exec(parsed.remedy) ?? [];
+        const [, remedy = ''] = /write (\S+)/.exec(parsed.faults[0]?.remedy ?? '') ?? [];
         expect(parsePeer({ cidr: remedy, ports: ['1/TCP'] }).ok).toBe(true);
       } else expect(parsed.destination).toMatchObject({ cidr });
     }),
