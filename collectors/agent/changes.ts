@@ -1,6 +1,6 @@
 import { targetKey } from '../../core/model/signed.ts';
-import { changed } from './plan.ts';
-import { type AgentState, type Chosen, TAKEN_AWAY, withRefusal, withRefused } from './state.ts';
+import { besides, changed, type Outcome } from './plan.ts';
+import { type AgentState, type Chosen, withIrremovable, withRefusal, withRefused } from './state.ts';
 
 /*
  * What lies between the policies that are in force and those that are to be, and what the state says of it afterwards.
@@ -52,14 +52,28 @@ export function withBlame(
 ): AgentState {
   const over: AgentState = { ...state, trial: null, hubAway: false };
   if (culprits.length > 1) return { ...over, oneByOne: true };
-  return culprits.reduce((sum, policy) => {
-    const key = keyOf(policy);
-    const version = sum.targets.find((target) => target.key === key)?.body.version;
-    if (version === undefined) return sum;
-    const digest = next.includes(policy) ? policy.digest : TAKEN_AWAY;
-    const refused = { key, digest, version, code, detail: detail.slice(0, 200) };
-    return withRefusal(withRefused(sum, refused), { key, code, detail }, nowMs);
-  }, over);
+  const [culprit] = culprits;
+  if (culprit === undefined) return over;
+  const { digest, mode, attempt } = culprit;
+  const said = { key: keyOf(culprit), code, detail: detail.slice(0, 200) };
+  const blamed = next.includes(culprit)
+    ? withRefused(over, { ...said, digest, mode, attempt })
+    : withIrremovable(over, { ...said, besides: besides(said.key, next) });
+  return withRefusal(blamed, said, nowMs);
+}
+
+/** What the plan came to: its refusals are said, and what is wanted again may be taken away another time. */
+export function withOutcomes(state: AgentState, outcomes: readonly Outcome[], nowMs: number): AgentState {
+  const wanted = new Set(outcomes.flatMap((one) => (one.state === 'wanted' ? [one.target.key] : [])));
+  const irremovable = state.irremovable.filter(({ key }) => !wanted.has(key));
+  const isSame = irremovable.length === state.irremovable.length;
+  return outcomes.reduce(
+    (sum, { target: { key }, state: is, code, reason }) =>
+      is === 'refused' && code !== undefined
+        ? withRefusal(sum, { key, code, detail: reason ?? '' }, nowMs)
+        : sum,
+    isSame ? state : { ...state, irremovable },
+  );
 }
 
 function keyOf({ kind, name }: Chosen): string {

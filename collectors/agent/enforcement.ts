@@ -3,7 +3,7 @@ import type { Clock } from '../../core/ports/clock.ts';
 import { EnforcerError } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { PolicyLink } from '../../core/ports/policy-link.ts';
-import { changesBetween, firstChange, withBlame, withGood } from './changes.ts';
+import { changesBetween, firstChange, withBlame, withGood, withOutcomes } from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
 import { areSameInForce, changed, isSameInForce, type Plan, type PlanWorld, planFor } from './plan.ts';
@@ -135,7 +135,7 @@ export class Enforcement {
     if (!isGood && lost === null && !(await this.#resume())) return false;
     remembered.catchUp();
     const plan = planFor(remembered.state, world);
-    this.#noteRefusals(plan);
+    this.#note((state) => withOutcomes(state, plan.outcomes, clock.nowMs()));
     if (lost !== null && !this.#isAllKnown(plan)) return false;
     const next = this.#choose(plan);
     const { good, hubAway } = remembered.state;
@@ -333,13 +333,6 @@ export class Enforcement {
   #note(change: (state: AgentState) => AgentState): void {
     const { remembered, logger, world } = this.#options;
     if (!remembered.note(change)) logger.error({ site: world.site }, 'policy.memory-full');
-  }
-
-  #noteRefusals({ outcomes }: Plan): void {
-    const { remembered, clock } = this.#options;
-    for (const { target, state, code, reason } of outcomes)
-      if (state === 'refused' && code !== undefined)
-        remembered.refuse({ key: target.key, code, detail: reason ?? '' }, clock.nowMs());
   }
 
   /** What to have next: all that is wanted, or only the first change of it. */

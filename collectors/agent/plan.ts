@@ -1,12 +1,13 @@
 import type { AllowlistSpec } from '../../core/model/allowlist.ts';
 import { type Assigned, compareVersions, targetKey } from '../../core/model/signed.ts';
 import { type Desired, desiredState } from '../../core/policy/desired-state.ts';
+import { digestOf } from '../../core/policy/digest.ts';
 import { guardFaults } from '../../core/policy/guard.ts';
 import type { EnforcedPolicy, Workload } from '../../core/ports/enforcer.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { matches, parseSelector } from '../../core/selector.ts';
 import type { Specs } from './specs.ts';
-import { type AgentState, type Chosen, type HeldTarget, type Refused, TAKEN_AWAY } from './state.ts';
+import type { AgentState, Chosen, HeldTarget, Refused } from './state.ts';
 
 /** What a held target means here, before anything is applied. */
 export type Outcome = {
@@ -93,7 +94,7 @@ function judge(
   const spec = specs.get(assigned.digest);
   if (spec === null) return { state: 'pending', reason: 'its specification has not come from the hub yet' };
   const selected = selectedBy(spec, workloads).length;
-  const refused = refusedBefore(state, target, assigned.digest);
+  const refused = refusedBefore(state, target, assigned);
   if (refused !== undefined)
     return { state: 'refused', code: refused.code, reason: refused.detail, workloads: selected };
   const broken = guard === null ? [] : guardFaults(spec, guard);
@@ -113,17 +114,35 @@ function judge(
   return { state: 'wanted', workloads: selected };
 }
 
-/** Of a policy that can't be taken away without losing the hub. */
-function keptFor(state: AgentState, target: HeldTarget): Pick<Outcome, 'state' | 'code' | 'reason'> | null {
-  const isInForce = state.good.policies.some(({ kind, name }) => targetKey(kind, name) === target.key);
-  const refused = isInForce ? refusedBefore(state, target, TAKEN_AWAY) : undefined;
-  return refused === undefined ? null : { state: 'refused', code: refused.code, reason: refused.detail };
+/** Of a policy that can't be taken away without losing the hub, beside what else is in force. */
+function keptFor(
+  { good, irremovable }: AgentState,
+  { key }: HeldTarget,
+): Pick<Outcome, 'state' | 'code' | 'reason'> | null {
+  const isInForce = good.policies.some(({ kind, name }) => targetKey(kind, name) === key);
+  const refused = isInForce ? irremovable.find((one) => one.key === key) : undefined;
+  if (refused === undefined || refused.besides !== besides(key, good.policies)) return null;
+  return { state: 'refused', code: refused.code, reason: refused.detail };
 }
 
-/** What was refused is tried again with a newer target. */
-function refusedBefore(state: AgentState, { key, body }: HeldTarget, digest: string): Refused | undefined {
+/** What else than this policy is among them, as one text. */
+export function besides(key: string, policies: readonly Chosen[]): string {
+  const others = policies.filter(({ kind, name }) => targetKey(kind, name) !== key);
+  return digestOf(others.map(({ kind, name, digest, mode }) => `${kind}/${name} ${digest} ${mode}`).sort());
+}
+
+/** What was refused is tried again when somebody asks for it, which no newer target does by itself. */
+function refusedBefore(
+  state: AgentState,
+  { key }: HeldTarget,
+  { digest, mode, attempt }: Assigned,
+): Refused | undefined {
   return state.refused.find(
-    (one) => one.key === key && one.digest === digest && compareVersions(body.version, one.version) <= 0,
+    (one) =>
+      one.key === key &&
+      one.digest === digest &&
+      one.mode === mode &&
+      compareVersions(attempt, one.attempt) <= 0,
   );
 }
 

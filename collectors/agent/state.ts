@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { readJson } from '../../core/json.ts';
+import { Mode } from '../../core/model/allowlist.ts';
 import { Assigned, IntentKind, KeysBody, SiteBody, TargetBody, Version } from '../../core/model/signed.ts';
 import type { Spool } from '../../core/ports/spool.ts';
 
@@ -32,17 +33,27 @@ export type HeldTarget = Static<typeof HeldTarget>;
 const HeldSpec = Type.Object({ key: Type.String(), digest: Type.String() });
 type HeldSpec = Static<typeof HeldSpec>;
 
+/** What was applied and had to be taken back, or was not taken at all. */
 const Refused = Type.Object({
   key: Type.String(),
   digest: Type.String(),
-  /** A target newer than this one has it tried again. */
-  version: Version,
+  mode: Mode,
+  /** A newer one has it tried again. */
+  attempt: Version,
   code: Name,
   detail: Type.String(),
 });
 export type Refused = Static<typeof Refused>;
-/** Stands for the taking away of a policy, where else there is a digest. */
-export const TAKEN_AWAY = '';
+
+/** A policy that could not be taken away without losing the hub, as long as nothing changes in what is in force with it. */
+const Irremovable = Type.Object({
+  key: Type.String(),
+  /** What else was in force, as `besides` gives it. */
+  besides: Type.String(),
+  code: Name,
+  detail: Type.String(),
+});
+export type Irremovable = Static<typeof Irremovable>;
 
 export const Endpoint = Type.Object({
   address: Type.String(),
@@ -66,6 +77,7 @@ export const AgentState = Type.Object({
   /** Being applied and not confirmed. */
   trial: Type.Union([Type.Object({ policies: Type.Array(Chosen), revision: Type.Integer() }), Type.Null()]),
   refused: Type.Array(Refused),
+  irremovable: Type.Array(Irremovable),
   /** A change was taken back because the hub could not be reached at all. */
   hubAway: Type.Boolean(),
   /** Several changes together cut the hub: each is tried alone, until what is wanted is in force. */
@@ -99,6 +111,7 @@ const EMPTY: AgentState = {
   previous: [],
   trial: null,
   refused: [],
+  irremovable: [],
   hubAway: false,
   oneByOne: false,
   withdrawn: [],
@@ -137,8 +150,14 @@ export function withRefusal(state: AgentState, refusal: Refusal, atMs: number): 
 }
 
 export function withRefused(state: AgentState, refused: Refused): AgentState {
-  const others = state.refused.filter(({ key, digest }) => key !== refused.key || digest !== refused.digest);
+  const { key, digest, mode } = refused;
+  const others = state.refused.filter((one) => one.key !== key || one.digest !== digest || one.mode !== mode);
   return { ...state, refused: [...others, refused].slice(-MAX_REFUSED) };
+}
+
+export function withIrremovable(state: AgentState, one: Irremovable): AgentState {
+  const others = state.irremovable.filter(({ key }) => key !== one.key);
+  return { ...state, irremovable: [...others, one].slice(-MAX_REFUSED) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Allowlist, Rollout } from '../../core/model/rollout.ts';
-import type { Assigned } from '../../core/model/signed.ts';
+import type { Assigned, Version } from '../../core/model/signed.ts';
 import { stagePlan } from '../../core/policy/strategy.ts';
 
 export type RolloutSpec = Rollout['spec'];
@@ -30,10 +30,11 @@ export function stageOf(spec: RolloutSpec): {
 
 /** What the stage brings to its sites. */
 export function assignedOf(spec: RolloutSpec): Assigned {
-  const { plan } = stageOf(spec);
+  const { plan, status } = stageOf(spec);
   const { generation, digest, strategy } = spec;
   const established = strategy.established ?? 'keep';
-  return { generation, digest, mode: plan.mode, probes: [...plan.probes], established };
+  const { attempt } = status;
+  return { generation, digest, mode: plan.mode, probes: [...plan.probes], established, attempt };
 }
 
 export function promotedTo(spec: RolloutSpec, virtualSite: string): Assigned | null {
@@ -74,8 +75,13 @@ export function versioned(before: RolloutSpec, after: RolloutSpec): RolloutSpec 
   const { status } = stageOf(after);
   const isUndated = isOnItsWay(after) && status.version === null;
   if (!isUndated && isDeepStrictEqual(coursesOf(before), coursesOf(after))) return after;
-  const version = { epoch: after.version.epoch, n: Math.max(before.version.n, after.version.n) + 1 };
+  const { epoch } = after.version;
+  const version = nextVersion({ epoch, n: Math.max(before.version.n, after.version.n) });
   return withStage({ ...after, version }, isUndated ? { ...status, version } : status);
+}
+
+export function nextVersion({ epoch, n }: Version): Version {
+  return { epoch, n: n + 1 };
 }
 
 /** With the stage that it is at replaced. */
@@ -83,7 +89,7 @@ export function withStage(spec: RolloutSpec, status: RolloutStage): RolloutSpec 
   return { ...spec, stages: spec.stages.map((one, i) => (i === spec.stage ? status : one)) };
 }
 
-export function emptyStages({ stages }: Allowlist['spec']['rollout']): RolloutStage[] {
+export function emptyStages({ stages }: Allowlist['spec']['rollout'], attempt: Version): RolloutStage[] {
   const counts = { sites: 0, applied: 0, passed: 0, failed: 0, inconclusive: 0, notApplicable: 0 };
   return stages.map((stage) => {
     const { virtualSite, mode } = stagePlan(stage);
@@ -95,6 +101,7 @@ export function emptyStages({ stages }: Allowlist['spec']['rollout']): RolloutSt
       endedAtMs: null,
       deadlineAtMs: null,
       version: null,
+      attempt,
       verdict: 'inconclusive',
       reasons: [],
       counts,

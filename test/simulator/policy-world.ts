@@ -70,7 +70,8 @@ export class PolicyWorld {
   assign(generation: number, spec: AllowlistSpec): void {
     const digest = digestOf(spec);
     const policy = { kind: 'Allowlist', name: 'payments', tenant: TENANT } as const;
-    const current: Assigned = { generation, digest, mode: 'enforce', probes: [], established: 'keep' };
+    const how = { mode: 'enforce', established: 'keep', attempt: { epoch: 1, n: 1 } } as const;
+    const current: Assigned = { generation, digest, ...how, probes: [] };
     const guard = { forbidden: [], widestCidr: null };
     const everybody = { virtualSite: 'all', selector: [], threshold: 0, seed: 's', guard };
     const assignment: Assignment = { ...everybody, current, next: null };

@@ -148,17 +148,44 @@ describe('a policy that is only taken away', () => {
     world.hub.isReachable = () => world.kernel.policies().includes('b 1 enforce');
   });
 
-  it('while another isolates: it is put back where it cuts the hub, and tried again with a newer target', async () => {
+  const withdrawB = async () => {
     world.hub.publish('target b', world.hub.target('b', null));
     await world.intervals(2);
+  };
+
+  it('while another isolates: it is put back where it cuts the hub, and no newer target has it tried again', async () => {
+    await withdrawB();
     expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce']);
     expect(await world.status('b')).toMatchObject({ phase: 'refused', generation: 1, live: true });
     const { confirmations } = world.hub;
     await world.intervals(20);
+    for (let i = 0; i < 3; i += 1) await withdrawB();
+    world.hub.publish('target a', world.hub.target('a', assignedOf(1, A)));
+    await world.stop();
+    await world.boot();
+    world.hub.connect();
+    await world.intervals(2);
+    expect(world.hub.confirmations).toBe(confirmations);
+    expect(await world.status('b')).toMatchObject({ phase: 'refused', generation: 1, live: true });
+  });
+
+  it('is tried again once something else changed in what is in force with it', async () => {
+    await withdrawB();
+    world.hub.isReachable = () => /b 1|a 2/.test(world.kernel.policies().join());
+    world.hub.assign('a', 2, B);
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(['a 2 enforce']);
+    expect(await world.status('b')).toMatchObject({ phase: 'withdrawn' });
+  });
+
+  it('is tried again when it was wanted in between', async () => {
+    await withdrawB();
+    const { confirmations } = world.hub;
+    world.hub.publish('target b', world.hub.target('b', assignedOf(1, B)));
+    expect(await world.status('b')).toMatchObject({ phase: 'applied' });
     expect(world.hub.confirmations).toBe(confirmations);
     world.hub.isReachable = () => true;
-    world.hub.publish('target b', world.hub.target('b', null));
-    await world.intervals(2);
+    await withdrawB();
     expect(world.kernel.policies()).toEqual(['a 1 enforce']);
   });
 

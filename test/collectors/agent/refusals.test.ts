@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { signBody } from '../../../core/policy/sign.ts';
 import { EnforcerError } from '../../../core/ports/enforcer.ts';
-import { allowing, assignedOf, makeKey, specOf } from './scripted-hub.ts';
+import { allowing, assignedOf, attempt, makeKey, specOf } from './scripted-hub.ts';
 import { SITE, SiteWorld } from './site-world.ts';
 
 const A = allowing('198.51.100.0/24');
@@ -133,7 +133,7 @@ describe('a generation that must not be applied', () => {
     expect(await codes()).toEqual(['compile']);
   });
 
-  it('is not taken by the dataplane, and is refused until a newer target', async () => {
+  it('is not taken by the dataplane, and is refused until somebody has it tried again', async () => {
     world.kernel.rejects = ({ policies }) =>
       policies.some(({ generation }) => generation === 2)
         ? new EnforcerError('rejected', 'no such set')
@@ -143,15 +143,17 @@ describe('a generation that must not be applied', () => {
     expect(await world.status('payments')).toMatchObject({ phase: 'refused', reason: 'no such set' });
     expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
     world.kernel.rejects = () => null;
+    world.hub.publish('target payments', world.hub.target('payments', assignedOf(2, B)));
     await world.intervals(10);
     expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
-    world.hub.publish('target payments', world.hub.target('payments', assignedOf(2, B)));
+    const retried = assignedOf(2, B, { attempt: attempt(2) });
+    world.hub.publish('target payments', world.hub.target('payments', retried));
     await world.interval();
     expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
   });
 
-  it('cuts the hub: it is taken back and refused, and not tried again before a newer target', async () => {
-    world.hub.isReachable = () => !world.kernel.policies().includes('payments 2 enforce');
+  it('cuts the hub: it is taken back and refused, and not tried again before somebody asks for it', async () => {
+    world.hub.isReachable = () => !/payments [24] enforce/.test(world.kernel.policies().join());
     world.hub.assign('payments', 2, C);
     expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 2, live: false });
     expect((await world.status('payments'))?.reason).toMatch(/hub/);
@@ -163,10 +165,29 @@ describe('a generation that must not be applied', () => {
     await world.boot();
     world.hub.connect();
     await world.intervals(20);
+    // As each raise of a threshold, or as content that comes back under a later number.
+    for (const generation of [2, 2, 4]) {
+      world.hub.assign('payments', generation, C);
+      expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation });
+    }
     expect(world.hub.confirmations).toBe(asked);
+    world.hub.assign('payments', 4, C, { attempt: attempt(2) });
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 4 });
+    expect(world.hub.confirmations).toBeGreaterThan(asked);
     world.hub.isReachable = () => true;
-    world.hub.publish('target payments', world.hub.target('payments', assignedOf(2, C)));
-    expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 2 });
+    world.hub.assign('payments', 4, C, { attempt: { epoch: 2, n: 1 } });
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 4 });
+  });
+
+  it('is refused for holding back: only watching, it is not what was tried', async () => {
+    world.hub.isReachable = () => !world.kernel.policies().includes('payments 2 enforce');
+    world.hub.assign('payments', 2, C);
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused' });
+    world.hub.assign('payments', 2, C, { mode: 'audit' });
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', mode: 'audit' });
+    world.hub.assign('payments', 2, C);
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused', mode: 'enforce' });
+    expect(world.kernel.policies()).toEqual(['payments 2 audit']);
   });
 
   it('cuts the hub, while the one that came with it does not: only the guilty one is refused', async () => {

@@ -146,7 +146,13 @@ export function specOf(name: string, generation: number, spec: AllowlistSpec): S
 }
 
 export function assignedOf(generation: number, spec: AllowlistSpec, more: Partial<Assigned> = {}): Assigned {
-  return { generation, digest: digestOf(spec), mode: 'enforce', probes: [], established: 'keep', ...more };
+  const how = { mode: 'enforce', established: 'keep', attempt: attempt(1) } as const;
+  return { generation, digest: digestOf(spec), ...how, probes: [], ...more };
+}
+
+/** The nth time that somebody has it tried. */
+export function attempt(n: number): Assigned['attempt'] {
+  return { epoch: 1, n };
 }
 
 /** Lets one workload out to these networks, on port 443. */

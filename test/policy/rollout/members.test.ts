@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { decideBatch } from '../../../policy/command-batch.ts';
 import { Registry } from '../../../policy/registry.ts';
+import { assignedOf } from '../../../policy/rollout/assigned.ts';
 import { withoutGeneration } from '../../../policy/rollout/members.ts';
 import { command, newSite, virtualSite } from '../control-parts.ts';
 import { NOON, started } from './rollout-parts.ts';
@@ -26,8 +27,8 @@ it('scores are compared with sites that the generation has not come to: none tha
   }
   const first = started();
   expect(withoutGeneration(first, registry)).toEqual(['prod-1', 'lab-1']);
-  const { generation, digest } = first;
-  const assigned = { generation, digest, mode: 'enforce' as const, probes: [], established: 'keep' as const };
+  const assigned = assignedOf(first);
+  const { generation } = assigned;
   const promoted = [{ virtualSite: 'test', assigned }];
   const second = { ...first, stage: 1, promoted, stages: [...first.stages].reverse() };
   expect(withoutGeneration({ ...second, phase: 'completed' }, registry)).toEqual(['prod-1', 'lab-1']);
