@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Envelope } from '../../core/model/signed.ts';
 import type { openEnvelope } from '../../core/policy/sign.ts';
 import type { Clock } from '../../core/ports/clock.ts';
@@ -24,8 +23,9 @@ import { fitted, policyPart } from './part.ts';
 import { type PlanWorld, planFor } from './plan.ts';
 import { isFull, Remembered } from './remembered.ts';
 import { Specs } from './specs.ts';
-import type { Endpoint, Memory } from './state.ts';
+import { type Endpoint, type Memory, withRefusal } from './state.ts';
 import { Watching } from './watching.ts';
+import { within } from './within.ts';
 
 /** What says over restarts, and to any process, that the site's owner has let go. */
 export type DisarmMarker = {
@@ -212,12 +212,9 @@ class PolicyAgent implements Agent {
   #hear({ envelopes, whole }: Documents): void {
     if (this.#life === 'stopped') return;
     const arrived = [...this.#waiting, ...inOrder(envelopes)].slice(0, MAX_WAITING);
-    this.#waiting = [];
-    for (const [i, envelope] of arrived.entries())
-      if (!this.#guarded(() => this.#take(envelope))) {
-        this.#waiting = arrived.slice(i);
-        return;
-      }
+    const isKept = this.#guarded(() => this.#take(arrived));
+    this.#waiting = isKept ? [] : arrived;
+    if (!isKept) return;
     if (whole && this.#heard !== null) {
       const heard = this.#heard;
       this.#heard = null;
@@ -227,20 +224,25 @@ class PolicyAgent implements Agent {
     void this.#reconcile();
   }
 
-  #take(envelope: Envelope): void {
+  /** Keeps what it believes at once, since each change of the memory is waited for on the disk. Without room, nothing came. */
+  #take(envelopes: readonly Envelope[]): void {
     const { site, logger, open } = this.#options;
-    const accepted = accept(this.#remembered.state, envelope, site, this.#now(), open);
-    if (!accepted.ok) {
+    let { state } = this.#remembered;
+    for (const envelope of envelopes) {
+      const accepted = accept(state, envelope, site, this.#now(), open);
+      if (accepted.ok) {
+        if (accepted.heard !== undefined) this.#heard?.add(accepted.heard);
+        if (accepted.spec !== undefined) this.#specs.keep(accepted.spec);
+        state = accepted.state;
+        continue;
+      }
       const { key, code, detail } = accepted;
       logger.warn({ site, key, code, detail }, 'policy.document-refused');
-      this.#remembered.refuse({ key, code, detail }, this.#now());
+      state = withRefusal(state, { key, code, detail }, this.#now());
       // The hub does speak of it, though not in a way that can be obeyed.
       if (SPOKEN_OF.has(code)) this.#heard?.add(key);
-      return;
     }
-    if (accepted.heard !== undefined) this.#heard?.add(accepted.heard);
-    if (accepted.spec !== undefined) this.#specs.keep(accepted.spec);
-    this.#remembered.update(() => accepted.state);
+    this.#remembered.update(() => state);
   }
 
   #noteOrphans(heard: ReadonlySet<string>): void {
@@ -315,9 +317,7 @@ class PolicyAgent implements Agent {
     this.#ticking ??= this.#tick().finally(() => {
       this.#ticking = null;
     });
-    const patience = new AbortController();
-    const late = delay(intervalMs / 4, undefined, { signal: patience.signal }).catch(() => undefined);
-    await Promise.race([this.#ticking, late]).finally(() => patience.abort());
+    await within(intervalMs / 4, this.#ticking, undefined);
     if (this.#failure !== null) {
       const failure = this.#failure;
       this.#failure = null;

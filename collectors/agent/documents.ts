@@ -14,7 +14,7 @@ import {
 } from '../../core/model/signed.ts';
 import { desiredState } from '../../core/policy/desired-state.ts';
 import { digestOf } from '../../core/policy/digest.ts';
-import { openEnvelope, type TrustedKeys } from '../../core/policy/sign.ts';
+import { claimedType, openEnvelope, type TrustedKeys } from '../../core/policy/sign.ts';
 import type { Holdings } from '../../core/ports/policy-link.ts';
 import { type AgentState, neededDigests, type Refusal } from './state.ts';
 
@@ -27,10 +27,8 @@ export type Accepted =
 
 /** In the order in which they have to be believed; a specification that no target names would not be kept. */
 export function inOrder(envelopes: readonly Envelope[]): Envelope[] {
-  const rank = (envelope: Envelope) =>
-    ['keys', 'site', 'target', 'spec'].indexOf(unverified(envelope)?.type ?? '');
-  const ranked = envelopes.map((envelope) => ({ envelope, rank: rank(envelope) }));
-  return ranked.sort((a, b) => a.rank - b.rank).map(({ envelope }) => envelope);
+  const rank = (envelope: Envelope) => ['keys', 'site', 'target', 'spec'].indexOf(claimedType(envelope));
+  return envelopes.toSorted((a, b) => rank(a) - rank(b));
 }
 
 /** What a signed document changes, or why it is refused. Whatever is refused leaves the state as it was. */
@@ -95,8 +93,6 @@ function acceptSite(state: AgentState, body: SiteBody, site: string): Accepted {
 
 function acceptSpec(state: AgentState, body: SpecBody): Accepted {
   const key = specKey(body.kind, body.name, body.generation);
-  if (digestOf(body.spec) !== body.digest)
-    return { ok: false, key, code: 'digest-mismatch', detail: 'the digest is not that of the content' };
   if (state.specs.some((held) => held.key === key && held.digest === body.digest)) return { ok: true, state };
   const needed = neededDigests(state);
   const least = state.specs.length < MAX_SPECS ? null : state.specs.find(({ digest }) => !needed.has(digest));

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { Endpoint } from './state.ts';
+import { within } from './within.ts';
 
 const WITHIN_MS = 3000;
 
@@ -14,12 +14,10 @@ export async function endpointsNow({
   logger: Logger;
   site: string;
 }): Promise<Endpoint[] | null> {
-  const patience = new AbortController();
-  const late = delay(WITHIN_MS, null, { signal: patience.signal }).catch(() => null);
   const asked = endpoints().catch((error: unknown) => {
     logger.warn({ site, why: String(error) }, 'policy.endpoints-unknown');
     return null;
   });
-  const found = await Promise.race([asked, late]).finally(() => patience.abort());
+  const found = await within(WITHIN_MS, asked, null);
   return found?.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)) ?? null;
 }

@@ -3,6 +3,9 @@ import type { Assigned, Assignment, IntentKind, TargetBody, Version } from '../m
 import type { Labels } from '../model/site.ts';
 import { matches } from '../selector.ts';
 
+/** Above every place that a site may have in a wave. */
+const EVERYBODY = 65_536;
+
 /** What one site is to do about one policy. `assigned` null: withdraw it if it is there. */
 export type Desired = {
   kind: IntentKind;
@@ -23,7 +26,8 @@ export function desiredState(site: { id: string; labels: Labels }, target: Targe
   const found = absent ? undefined : assignments.find(({ selector }) => matches(selector, site.labels));
   if (found === undefined) return { kind, name, version, virtualSite: null, assigned: null, guard: null };
   const { virtualSite, current, next, threshold, seed, guard } = found;
-  const assigned = next !== null && hashOf(site.id, seed) < threshold ? next : current;
+  const isBelow = threshold >= EVERYBODY || (threshold > 0 && hashOf(site.id, seed) < threshold);
+  const assigned = next !== null && isBelow ? next : current;
   return { kind, name, version, virtualSite, assigned, guard };
 }
 

@@ -2,6 +2,7 @@ import { createPublicKey, type KeyObject, sign as signBytes, verify as verifyByt
 import { Compile } from 'typebox/compile';
 import { readJson } from '../json.ts';
 import { type Envelope, type KeysBody, SignedBody, TENANT } from '../model/signed.ts';
+import { digestOf } from './digest.ts';
 
 /** So that a signature made for something else never passes for one of these. */
 const CONTEXT = 'plumbline/policy/v1\0';
@@ -13,16 +14,22 @@ export type Keyring = { keys(atLeast: number): readonly (SigningKey & { publicKe
 export type TrustedKeys = KeysBody['keys'];
 export type Opened<B extends SignedBody = SignedBody> =
   | { ok: true; body: B }
-  | { ok: false; code: 'unknown-key' | 'bad-signature' | 'malformed' | 'other-tenant'; detail: string };
+  | { ok: false; code: Mistrust; detail: string };
+type Mistrust = 'unknown-key' | 'bad-signature' | 'malformed' | 'other-tenant' | 'digest-mismatch';
 
-/** Ed25519 (RFC 8032) over the context string and the payload's bytes. */
+/** Ed25519 (RFC 8032) over the context string and the payload's bytes, which begin with the type. */
 export function signBody(body: SignedBody, key: SigningKey): Envelope {
-  const payload = JSON.stringify(body);
+  const payload = JSON.stringify(Object.assign({ type: body.type }, body));
   const signature = signBytes(null, Buffer.from(CONTEXT + payload), key.privateKey).toString('base64url');
   return { keyId: key.id, signature, payload };
 }
 
-/** Believes nothing before the signature holds. */
+/** What a document says that it is, by its first bytes: good for putting documents in order, and for nothing else. */
+export function claimedType({ payload }: Envelope): string {
+  return /^\{"type":"([a-z]+)"/.exec(payload)?.[1] ?? '';
+}
+
+/** Believes nothing before the signature holds; a specification, not before its digest is that of its content. */
 export function openEnvelope(envelope: Envelope, trusted: TrustedKeys): Opened {
   const key = trusted.find(({ id }) => id === envelope.keyId);
   if (key === undefined)
@@ -49,6 +56,8 @@ export function openEnvelope(envelope: Envelope, trusted: TrustedKeys): Opened {
   }
   if (body.tenant !== TENANT)
     return { ok: false, code: 'other-tenant', detail: `the document is of tenant ${body.tenant}` };
+  if (body.type === 'spec' && digestOf(body.spec) !== body.digest)
+    return { ok: false, code: 'digest-mismatch', detail: 'the digest is not that of the content' };
   return { ok: true, body };
 }
 

@@ -19,6 +19,29 @@ afterEach(() => world.stop());
 const codes = async () => (await world.interval())?.refusals.map(({ code }) => code);
 
 describe('a policy that reaches a site', () => {
+  it('is kept together with all that came with it, since the disk is waited for each time', async () => {
+    await world.stop();
+    world = new SiteWorld();
+    let writes = 0;
+    await world.boot({
+      memory: {
+        keep: (name, text) => {
+          if (name === 'policy/state') writes += 1;
+          world.disk.set(name, String(text));
+        },
+        kept: (name) => world.disk.get(name) ?? null,
+      },
+    });
+    world.hub.isUp = false;
+    for (const name of ['payments', 'search', 'mail']) world.hub.assign(name, 1, A);
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.interval();
+    expect(world.kernel.policies()).toHaveLength(3);
+    // What came at once, with ten documents; the others are steps of putting it in force.
+    expect(writes).toBeLessThanOrEqual(6);
+  });
+
   it('is applied, confirmed, and reported with what it was told', async () => {
     world.hub.assign('payments', 1, A);
     const status = await world.status('payments');
