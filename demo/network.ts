@@ -15,8 +15,8 @@ export type Network = {
   addressOf6(address: number): string;
   /** Gives a host one more address of each family. */
   alias(name: string, address: number): void;
-  /** Has processes of a host look names up at this server. To be called before they start. */
-  resolver(name: string, server: string): void;
+  /** Has processes of a host look names up at these servers, in turn. To be called before they start. */
+  resolver(name: string, ...servers: readonly string[]): void;
   /** Takes a host's cable out, or puts it back. */
   cable(name: string, plugged: boolean): void;
   /** Runs nft inside a host's namespace. */
@@ -48,24 +48,6 @@ export function createNetwork(): Network {
   ip('-n', bridge, 'link', 'add', 'br0', 'type', 'bridge');
   ip('-n', bridge, 'link', 'set', 'br0', 'up');
   const namespaceOf = (name: string) => `${id}-${name}`;
-  const addressOf = (address: number) => `10.77.0.${address}`;
-  const addressOf6 = (address: number) => `fd77::${address}`;
-  const give = (namespace: string, address: number, ...options: string[]) => {
-    ip('-n', namespace, 'addr', 'add', `${addressOf(address)}/24`, 'dev', 'eth0');
-    // Nobody else has it: it need not be asked for first.
-    ip(
-      '-n',
-      namespace,
-      '-6',
-      'addr',
-      'add',
-      `${addressOf6(address)}/64`,
-      'dev',
-      'eth0',
-      'nodad',
-      ...options,
-    );
-  };
   return {
     host(name, address) {
       const namespace = namespaceOf(name);
@@ -81,11 +63,12 @@ export function createNetwork(): Network {
     addressOf6,
     // What the host sends by itself comes from its first address, as over IPv4.
     alias: (name, address) => give(namespaceOf(name), address, 'preferred_lft', '0'),
-    resolver(name, server) {
+    resolver(name, ...servers) {
       // `ip netns exec` shows these files at /etc.
       const files = filesOf(namespaceOf(name));
       mkdirSync(files, { recursive: true });
-      writeFileSync(`${files}/resolv.conf`, `nameserver ${server}\noptions timeout:1 attempts:2\n`);
+      const lines = [...servers.map((server) => `nameserver ${server}`), 'options timeout:1 attempts:2'];
+      writeFileSync(`${files}/resolv.conf`, `${lines.join('\n')}\n`);
     },
     cable(name, plugged) {
       ip('-n', namespaceOf(name), 'link', 'set', 'eth0', plugged ? 'up' : 'down');
@@ -103,6 +86,21 @@ export function createNetwork(): Network {
     },
     remove,
   };
+}
+
+function addressOf(address: number): string {
+  return `10.77.0.${address}`;
+}
+
+function addressOf6(address: number): string {
+  return `fd77::${address}`;
+}
+
+function give(namespace: string, address: number, ...options: string[]): void {
+  ip('-n', namespace, 'addr', 'add', `${addressOf(address)}/24`, 'dev', 'eth0');
+  // Nobody else has it: it need not be asked for first.
+  const six = ['add', `${addressOf6(address)}/64`, 'dev', 'eth0', 'nodad', ...options];
+  ip('-n', namespace, '-6', 'addr', ...six);
 }
 
 function filesOf(namespace: string): string {

@@ -59,20 +59,34 @@ class DnsForwarder implements Forwarder {
     if (this.#isRunning) return;
     this.#isRunning = true;
     const { listen, logger } = this.#options;
+    try {
+      await this.#listen();
+    } catch (error) {
+      // Half of it would be taken for all of it by whoever asks.
+      await this.stop();
+      throw error;
+    }
+    this.#udp.on('error', (error) => logger.warn({ why: error.message }, 'dns-forwarder.failed'));
+    logger.info({ host: listen.host, port: this.port() }, 'dns-forwarder.started');
+  }
+
+  async #listen(): Promise<void> {
+    const { host, port } = this.#options.listen;
     this.#udp.on('message', (query, from) => void this.#reply(query, from));
     await new Promise<void>((resolve, reject) => {
       this.#udp.once('error', reject);
-      this.#udp.bind(listen.port, listen.host, () => {
+      this.#udp.bind(port, host, () => {
         this.#udp.off('error', reject);
         resolve();
       });
     });
-    this.#udp.on('error', (error) => logger.warn({ why: error.message }, 'dns-forwarder.failed'));
     await new Promise<void>((resolve, reject) => {
       this.#tcp.once('error', reject);
-      this.#tcp.listen(this.port(), listen.host, resolve);
+      this.#tcp.listen(this.port(), host, () => {
+        this.#tcp.off('error', reject);
+        resolve();
+      });
     });
-    logger.info({ host: listen.host, port: this.port() }, 'dns-forwarder.started');
   }
 
   port(): number {

@@ -4,13 +4,13 @@ import { Resolver } from 'node:dns/promises';
 import { connect, isIP } from 'node:net';
 import { createInterface } from 'node:readline';
 
-const [uid, everyMs, resolver] = process.argv.slice(2);
+const [uid, everyMs, ...resolvers] = process.argv.slice(2);
 process.setgroups([]);
 process.setgid(Number(uid));
 process.setuid(Number(uid));
 
 const names = new Resolver({ timeout: 500, tries: 2 });
-names.setServers([resolver]);
+names.setServers(resolvers);
 let targets = [];
 const counts = {};
 

@@ -27,8 +27,8 @@ type SiteOptions = {
   confirmWindow?: string;
   /** More of the collector's configuration. */
   config?: object;
-  /** Where the workload looks names up; the world's name server if left out. */
-  resolver?: string;
+  /** Where the site and its workload look names up; the world's name server if left out. */
+  resolvers?: readonly string[];
   /** Of the collector's process. */
   env?: Record<string, string>;
 };
@@ -90,17 +90,18 @@ export class PolicyFleet {
   /** A site with enforcement on and a workload that has nowhere to go yet. */
   async addSite(name: string, labels: Record<string, string>, options: SiteOptions = {}): Promise<void> {
     const namespace = this.network.host(name, this.#nextAddress++);
-    this.network.resolver(name, this.nameServer);
+    const { resolvers = [this.nameServer] } = options;
+    this.network.resolver(name, ...resolvers);
     options.before?.(this.network);
     const token = await this.hub.addSite(name, labels);
     const config = join(this.hub.dataDir, `${name}.yaml`);
-    const { workloads = [CHECKOUT], confirmWindow = '10s', resolver = this.nameServer } = options;
+    const { workloads = [CHECKOUT], confirmWindow = '10s' } = options;
     const enforcement = { enabled: true, workloads };
     // JSON is YAML.
     writeFileSync(config, JSON.stringify({ interval: '1s', confirmWindow, enforcement, ...options.config }));
     const collector = new Collector(token, { namespace, config, ...(options.env && { env: options.env }) });
     collector.start();
-    const shopper = run([NODE, `${ROOT}demo/world/shopper.js`, String(WORKLOAD_UID), '200', resolver], {
+    const shopper = run([NODE, `${ROOT}demo/world/shopper.js`, String(WORKLOAD_UID), '200', ...resolvers], {
       namespace,
     });
     this.sites.set(name, { collector, shopper, namespace });
