@@ -1,10 +1,10 @@
 import { PolicyView, RolloutView } from '../core/model/policy-view.ts';
-import { ROLLOUT_SIGNS, VERDICT_SIGNS } from '../core/rollout-words.ts';
+import { ROLLOUT_SIGNS, VERDICT_SIGNS, whyOf } from '../core/rollout-words.ts';
 import type { CommandRun } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
 import { ago } from './figures.ts';
 import { paintSign, signOf } from './rollout/signs.ts';
-import type { Column } from './table.ts';
+import { type Column, cut } from './table.ts';
 
 export async function getAllowlists(run: CommandRun, name: string | undefined): Promise<void> {
   const nowMs = run.terminal.clock.nowMs();
@@ -65,7 +65,10 @@ export async function getRollouts(run: CommandRun, name: string | undefined): Pr
     { header: 'HITS', text: (rollout) => String(at(rollout)?.hits ?? 0), alignRight: true },
     { header: 'UNEXPECTED', text: (rollout) => String(at(rollout)?.unexpectedDenies ?? 0), alignRight: true },
     { header: 'CHANGED', text: ({ updatedAtMs }) => ago(updatedAtMs, nowMs) },
-    { header: 'REASON', text: (rollout) => rollout.reason || (at(rollout)?.reasons.join('; ') ?? '') },
+    {
+      header: 'REASON',
+      text: (rollout) => cut(whyOf(rollout).join('; '), run.format === 'wide' ? 500 : 100),
+    },
   ];
   const all = await run.hub().list('/api/v1/rollouts', RolloutView);
   run.printTable(

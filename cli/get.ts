@@ -128,7 +128,7 @@ async function getEvents(run: CommandRun, site: string | undefined, options: Get
     { header: 'KIND', text: (event) => event.kind },
     { header: 'SITE', text: (event) => event.site || '-' },
     { header: 'VIRTUAL SITE', text: (event) => event.virtualSite || '-', wide: true },
-    { header: 'BY', text: (event) => event.by || '-', wide: true },
+    { header: 'BY', text: (event) => event.by || '-' },
     { header: 'MESSAGE', text: (event) => event.message },
   ];
   // The newest one last, next to the prompt.

@@ -1,9 +1,11 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { RolloutEvidence, type StoredDecision } from '../../core/model/policy-view.ts';
+import { plural } from '../../core/plural.ts';
 import { beginRun, type CommandContext } from '../command-context.ts';
 import { EXIT, Refusal } from '../exit.ts';
 import { moment, percent, stretch } from '../figures.ts';
 import { plainText } from '../table.ts';
+import { doneLines } from './done.ts';
 import { rolloutPath } from './name.ts';
 
 export function addRolloutEvidenceCommand(rollout: Command, context: CommandContext): void {
@@ -11,17 +13,23 @@ export function addRolloutEvidenceCommand(rollout: Command, context: CommandCont
     .command('evidence')
     .description('what each decision rested on, as text for a change ticket')
     .argument('<kind/name>', 'as allowlist/payments')
-    .option('--generation <number>', 'of this one; of the one decided about last when left out')
+    .option(
+      '--generation <number>',
+      'of this one; of the one decided about last when left out',
+      readGeneration,
+    )
     .option('--recompute', 'ask the stored rows again; exit 1 when a verdict differs, or is too old for it')
-    .action(async (text: string, options: { generation?: string; recompute?: boolean }, command: Command) => {
+    .action(async (text: string, options: { generation?: number; recompute?: boolean }, command: Command) => {
       const { path } = rolloutPath(text);
       const run = beginRun(command, context);
       const answer = await run.hub().get(`${path}/evidence`, RolloutEvidence, {
-        generation: options.generation,
+        generation: options.generation?.toString(),
         recompute: options.recompute === true ? 'true' : undefined,
       });
       if (answer.decisions.length === 0)
-        run.note('No decision was made yet; `plumbline rollout status` shows where it stands.');
+        run.note(
+          `No decision about generation ${answer.generation} was recorded; \`plumbline rollout status ${text}\` shows where it stands.`,
+        );
       run.print(answer, () => evidenceLines(answer));
       const asked = answer.decisions.flatMap(({ recomputed }) => recomputed ?? []);
       if (asked.some((one) => one.outcome === 'answered' && !one.isSame))
@@ -32,11 +40,21 @@ export function addRolloutEvidenceCommand(rollout: Command, context: CommandCont
 }
 
 /** Oldest first, as it happened. */
-function evidenceLines({ kind, name, decisions }: RolloutEvidence): string[] {
-  return decisions
-    .toReversed()
-    .flatMap((decision, i) => [...(i === 0 ? [] : ['']), ...decisionLines(`${kind} ${name}`, decision)])
+function evidenceLines({ kind, name, generation, acts, decisions }: RolloutEvidence): string[] {
+  const policy = `${kind} ${name}`;
+  const done = doneLines(acts, moment).map((line, i) => (acts[i]?.why ? `${line}: ${acts[i].why}` : line));
+  const parts = decisions.toReversed().map((decision) => decisionLines(policy, decision));
+  if (done.length > 0) parts.unshift([`${policy}, generation ${generation}: done by`, ...done]);
+  return parts
+    .flatMap((lines, i) => (i === 0 ? lines : ['', ...lines]))
     .map((line) => plainText(line).trimEnd());
+}
+
+function readGeneration(text: string): number {
+  const generation = Number(text);
+  if (!Number.isInteger(generation) || generation < 1)
+    throw new InvalidArgumentError('It takes a whole number from 1 on.');
+  return generation;
 }
 
 function decisionLines(policy: string, decision: StoredDecision): string[] {
@@ -84,7 +102,7 @@ function siteLines({ site, verdict, reasons, evidence }: StoredDecision['sites']
   const before = new Map(evidence.hitsBefore.map(({ rule, hits }) => [rule, hits]));
   const hits = newest.rules.map(({ rule, hits }) => `${rule} ${hits - (before.get(rule) ?? 0)}`).join(', ');
   lines.push(
-    `      ${evidence.reports} reports of ${evidence.boots} boot${evidence.boots === 1 ? '' : 's'}, ${evidence.missing} missing; ${newest.phase}, generation ${newest.generation}, ${newest.live ? 'live' : 'not live'}`,
+    `      ${plural(evidence.reports, 'report')} of ${plural(evidence.boots, 'boot')}, ${evidence.missing} missing; ${newest.phase}, generation ${newest.generation}, ${newest.live ? 'live' : 'not live'}`,
     `      hits: ${hits || 'no rule'}; denies ${newest.denies}, unexpected ${newest.unexpectedDenies}`,
   );
   for (const { workload, name, address, port, protocol, count, kind } of newest.denied)

@@ -1,9 +1,11 @@
 import { RolloutDetail, type RolloutSite } from '../../core/model/policy-view.ts';
-import { possibleActions, ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS } from '../../core/rollout-words.ts';
+import { ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS } from '../../core/rollout-words.ts';
 import type { CommandRun } from '../command-context.ts';
 import { moment } from '../figures.ts';
 import { plainText } from '../table.ts';
+import { doneLines } from './done.ts';
 import { rolloutPath } from './name.ts';
+import { nextLines } from './next.ts';
 import { paintSign } from './signs.ts';
 
 /** Says in sentences how a rollout came to where it stands, and what it waits for. */
@@ -14,7 +16,7 @@ export async function explainRollout(run: CommandRun, text: string): Promise<voi
 }
 
 function explanation(
-  { rollout, strategy, stage, sites, sitesLeftOut, denied, promoted }: RolloutDetail,
+  { rollout, strategy, stage, sites, sitesLeftOut, denied, promoted, acts }: RolloutDetail,
   run: CommandRun,
 ): string[] {
   const title = (text: string) => run.paint('1', text);
@@ -40,7 +42,9 @@ function explanation(
       lines.push(
         `  ${paintSign(VERDICT_SIGNS[one.verdict], run.paint)} at ${moment(one.evaluatedAtMs)}: ${one.counts.passed} passed, ${one.counts.failed} failed, ${one.counts.inconclusive} inconclusive, ${one.counts.notApplicable} not applicable of ${one.counts.sites}`,
       );
-    for (const reason of one.reasons) lines.push(`    ${plainText(reason)}`);
+    const told = i === stage ? rollout.reason : '';
+    for (const reason of one.reasons.filter((text) => !told.includes(text)))
+      lines.push(`    ${plainText(reason)}`);
     if (i === stage) lines.push(...siteLines(sites, sitesLeftOut, run));
   }
   const unexpected = denied.filter((one) => one.denied.kind === 'unexpected');
@@ -49,13 +53,9 @@ function explanation(
     lines.push(
       `  ${count} x ${plainText(one.workload)} to ${plainText(one.name === undefined ? one.address : `${one.name} (${one.address})`)} ${one.port}/${one.protocol} at ${examples.join(', ')}: add it to a rule, or take it from the workload`,
     );
-  const actions = possibleActions(rollout);
-  if (actions.length > 0)
-    lines.push(
-      '',
-      `next: ${actions.map((action) => `plumbline rollout ${action} allowlist/${rollout.name}`).join('  |  ')}`,
-    );
-  return lines;
+  if (acts.length > 0) lines.push('', title('Done by'), ...doneLines(acts, moment));
+  const next = nextLines(rollout);
+  return next.length === 0 ? lines : [...lines, '', title('Next'), ...next];
 }
 
 function siteLines(sites: readonly RolloutSite[], leftOut: number, { paint }: CommandRun): string[] {

@@ -1,11 +1,16 @@
 import type { DeniedView, RolloutDetail, RolloutSite, RuleHits } from '../../core/model/policy-view.ts';
-import { possibleActions, ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS } from '../../core/rollout-words.ts';
+import { ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS, whyOf } from '../../core/rollout-words.ts';
 import { ago } from '../figures.ts';
 import type { Paint } from '../sign.ts';
 import { type Column, plainText, renderTable } from '../table.ts';
+import { doneLines } from './done.ts';
+import { nextLines } from './next.ts';
 import { paintSign, signOf } from './signs.ts';
 
 type Stage = RolloutDetail['rollout']['stages'][number];
+
+/** The newest of them; `explain` and `evidence` have all. */
+const ACTS_SHOWN = 5;
 
 /** Where a rollout stands, as lines for a terminal. */
 export function statusLines(detail: RolloutDetail, paint: Paint, nowMs: number, isWide: boolean): string[] {
@@ -15,18 +20,21 @@ export function statusLines(detail: RolloutDetail, paint: Paint, nowMs: number, 
   const lines = [
     `${title(`allowlist/${rollout.name}`)}  generation ${rollout.generation}  ${paintSign(ROLLOUT_SIGNS[rollout.phase], paint)}  stage ${rollout.stage + 1} of ${rollout.stages.length}: ${at?.virtualSite ?? '-'}`,
     `  changed ${ago(rollout.updatedAtMs, nowMs)} by ${rollout.updatedBy}`,
-    ...(rollout.reason === '' ? [] : [`  ${plainText(rollout.reason)}`]),
-    ...(at?.reasons ?? []).map((reason) => `  ${plainText(reason)}`),
-    ...nextLine(detail),
+    ...whyOf(rollout).map((reason) => `  ${plainText(reason)}`),
     '',
+    ...section(title('Next'), nextLines(rollout)),
     ...renderTable(stageColumns(detail, paint), rollout.stages, isWide),
     '',
-    title('New connections by rule'),
+    title(rulesTitle(detail)),
     ...(rules.length === 0 ? ['  none was reported'] : renderTable(RULE_COLUMNS, rules, isWide)),
     '',
     title('Refused'),
     ...(denied.length === 0 ? ['  nothing'] : renderTable(deniedColumns(paint), denied, isWide)),
     '',
+    ...section(
+      title('Done by'),
+      doneLines(detail.acts.slice(-ACTS_SHOWN), (atMs) => ago(atMs, nowMs)),
+    ),
     title(`Sites of stage ${stage + 1}`),
     ...(sites.length === 0 ? ['  none'] : renderTable(siteColumns(paint), sites, isWide)),
   ];
@@ -34,11 +42,15 @@ export function statusLines(detail: RolloutDetail, paint: Paint, nowMs: number, 
   return lines;
 }
 
-function nextLine({ rollout }: RolloutDetail): string[] {
-  const actions = possibleActions(rollout);
-  if (actions.length === 0) return [];
-  const commands = actions.map((action) => `plumbline rollout ${action} allowlist/${rollout.name}`);
-  return [`  next: ${commands.join('  |  ')}`];
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [title, ...lines, ''];
+}
+
+/** Where the stage was rolled back, its rules count nothing any more. */
+function rulesTitle({ rollout, stage }: RolloutDetail): string {
+  const at = rollout.stages[stage];
+  const judged = at?.phase === 'rolled-back' ? `, at ${at.virtualSite} as it was judged` : '';
+  return `New connections by rule${judged}`;
 }
 
 function stageColumns({ rollout }: RolloutDetail, paint: Paint): Column<Stage>[] {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Command, InvalidArgumentError } from 'commander';
 import { RolloutDetail } from '../../core/model/policy-view.ts';
-import { isOver } from '../../core/rollout-words.ts';
+import { plural } from '../../core/plural.ts';
+import { isOver, whyOf } from '../../core/rollout-words.ts';
 import { beginRun, type CommandContext, type CommandRun } from '../command-context.ts';
 import { EXIT, Refusal } from '../exit.ts';
 import { cut, plainText } from '../table.ts';
@@ -82,12 +83,14 @@ function standingOf({ rollout: { generation, phase, reason, stage, stages } }: R
 }
 
 function summaryOf({ rollout }: RolloutDetail): string {
-  const { name, generation, phase, reason, stage, stages } = rollout;
+  const { name, generation, phase, stage, stages } = rollout;
   const at = stages[stage];
   const { counts, virtualSite = '', phase: stagePhase = '', verdict = '' } = at ?? {};
-  const sites = counts === undefined ? '' : `, ${counts.passed} of ${counts.sites} sites passed`;
-  const hits = at === undefined ? '' : `, ${at.hits} hits, ${at.unexpectedDenies} unexpected denies`;
-  const why = reason || (at?.reasons.join('; ') ?? '');
+  const sites = counts === undefined ? '' : `, ${counts.passed} of ${plural(counts.sites, 'site')} passed`;
+  const denies = plural(at?.unexpectedDenies ?? 0, 'unexpected deny', 'unexpected denies');
+  const hits = at === undefined ? '' : `, ${plural(at.hits, 'hit')}, ${denies}`;
+  const waits = `goes on with \`plumbline rollout promote allowlist/${name}\``;
+  const why = phase === 'awaiting-promotion' ? waits : whyOf(rollout).join('; ');
   return plainText(
     `allowlist/${name} generation ${generation}: ${phase}, stage ${stage + 1} of ${stages.length} (${virtualSite}) ${stagePhase}, ${verdict}${sites}${hits}${why === '' ? '' : `: ${why}`}`,
   );

@@ -23,6 +23,13 @@ afterEach(async () => {
 
 const options = () => ({ env: { url: hub.url, token: TOKEN, dataDir }, nowMs: NOW_MS });
 const cli = (line: string) => runCli(line.split(' '), options());
+const isoOf = (agoMs: number) => new Date(NOW_MS - agoMs).toISOString().replace('.000', '');
+/** The lines under a title, up to the next empty one. */
+const sectionOf = (out: string, title: string) => {
+  const lines = out.split('\n');
+  const from = lines.indexOf(title) + 1;
+  return lines.slice(from, from === 0 ? 0 : lines.indexOf('', from)).map((line) => line.trim());
+};
 const page = (items: unknown[]) => ({ value: { items, next: null } });
 const detail = (part: Parameters<typeof madeUpRollout>[1] = {}) =>
   madeUpDetailOf(madeUpRollout(NOW_MS, part), NOW_MS);
@@ -41,8 +48,37 @@ describe('rollout status', () => {
     );
     expect(out).toMatch(/^ {2}test-a +● pass +applied \(3\) +41 +0 +0\.8 s +1\.6 s +2\.4 s +61 s$/m);
     expect(out).toMatch(/^ {2}test-c +▲ inconclusive +applied \(3\) .* no traffic$/m);
-    expect(out).toContain(
-      'next: plumbline rollout pause allowlist/payments  |  plumbline rollout retry allowlist/payments  |  plumbline rollout rollback allowlist/payments',
+    expect(sectionOf(out, 'Next')).toEqual([
+      'plumbline rollout pause allowlist/payments     begin nothing more; what was applied stays',
+      'plumbline rollout retry allowlist/payments     begin stage 2 and its evidence anew',
+      'plumbline rollout rollback allowlist/payments  return test to what it was promoted to before',
+    ]);
+    expect(sectionOf(out, 'Done by')).toEqual([
+      '20m ago  ada (author) applied generation 3',
+      '5m ago   kim (approver) promoted it to stage 2, test (enforce), and so approved it there',
+    ]);
+  });
+
+  test('tells once why it was rolled back, what is next, and the hits as they were judged', async () => {
+    const [first, second, third] = madeUpRollout(NOW_MS).stages;
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three stages');
+    const reasons = ['1 of 3 sites failed, 0 may: test-b', 'test-b: 2 connections were denied'];
+    const failed = { ...second, phase: 'rolled-back' as const, verdict: 'fail' as const, reasons };
+    const reason = `its stage failed: ${reasons[0]}`;
+    const part = { phase: 'rolled-back' as const, reason, stages: [first, failed, third] };
+    hub.on(`GET ${PATH}`, () => ({ value: detail(part) }));
+    for (const line of ['rollout status allowlist/payments', 'explain rollout payments']) {
+      const { out } = await cli(line);
+      expect(out.split('1 of 3 sites failed')).toHaveLength(2);
+      expect(out.split('2 connections were denied')).toHaveLength(2);
+      expect(sectionOf(out, 'Next')).toEqual([
+        'plumbline rollout retry allowlist/payments  begin stage 2 and its evidence anew',
+        'plumbline apply -f FILE                     begin another generation, corrected',
+      ]);
+    }
+    const { out } = await cli('rollout status allowlist/payments');
+    expect(sectionOf(out, 'New connections by rule, at test as it was judged')[1]).toMatch(
+      /^payments-api +41/,
     );
   });
 
@@ -84,20 +120,18 @@ describe('rollout status', () => {
 
 describe('what a person has done with it', () => {
   test.each([
-    ['promote', 'promoted'],
-    ['pause', 'paused'],
-    ['resume', 'resumed'],
-    ['rollback', 'rolled back'],
-    ['retry', 'tried again'],
-  ])('%s goes to the hub', async (action, done) => {
+    ['promote', 'promoted', 'rollout status allowlist/payments --watch'],
+    ['pause', 'paused', 'rollout resume allowlist/payments'],
+    ['resume', 'resumed', 'rollout status allowlist/payments --watch'],
+    ['rollback', 'rolled back', 'rollout evidence allowlist/payments'],
+    ['retry', 'tried again', 'rollout status allowlist/payments --watch'],
+  ])('%s goes to the hub, and what to do then is said', async (action, done, hint) => {
     hub.on(`POST ${PATH}/${action}`, () => ({
       value: { effect: 'updated', kind: 'Rollout', name: 'payments' },
     }));
-    expect(await cli(`rollout ${action} Allowlist/payments`)).toEqual({
-      code: 0,
-      out: `allowlist/payments ${done}\n`,
-      err: '',
-    });
+    const { code, out, err } = await cli(`rollout ${action} Allowlist/payments`);
+    expect([code, out]).toEqual([0, `allowlist/payments ${done}\n`]);
+    expect(err).toContain(`\`plumbline ${hint}\``);
   });
 
   test('a refusal is told with its code, and ends with 1', async () => {
@@ -126,6 +160,10 @@ describe('rollout evidence', () => {
     const { code, out } = await cli('rollout evidence allowlist/payments');
     expect(code).toBe(0);
     expect(out.indexOf('stage 1 (audit): PASS')).toBeLessThan(out.indexOf('stage 2 (enforce): FAIL'));
+    expect(sectionOf(out, 'Allowlist payments, generation 3: done by')).toEqual([
+      `${isoOf(1_200_000)}  ada (author) applied generation 3`,
+      `${isoOf(300_000)}  kim (approver) promoted it to stage 2, test (enforce), and so approved it there`,
+    ]);
     expect(out).toContain('  asked     soak 10m, hits >= 1 a site and 20 in all, unexpected denies <= 0');
     expect(out).toContain('    test-b: fail (2 unexpected denies)');
     expect(out).toContain('      refused 2 x checkout to fraud.example 198.51.100.7 443/TCP (unexpected)');
@@ -169,6 +207,12 @@ describe('rollout evidence', () => {
     expect(out).not.toContain('the stored rows');
   });
 
+  test('of a generation that is no number is not asked for', async () => {
+    const { code, err } = await cli('rollout evidence allowlist/payments --generation x');
+    expect([code, hub.asked.length]).toEqual([2, 0]);
+    expect(err).toContain('whole number from 1 on');
+  });
+
   test('with -o json it is what the hub said', async () => {
     hub.on(`GET ${PATH}/evidence`, () => ({ value: madeUpEvidence(NOW_MS) }));
     const { out } = await cli('rollout evidence allowlist/payments -o json');
@@ -184,7 +228,7 @@ test('explain says why it is where it is, and what to do about what was refused'
   expect(out).toContain('why: paused by kim');
   expect(out).toContain('  test-c: ▲ inconclusive, no traffic');
   expect(out).toContain('2 x checkout to fraud.example (198.51.100.7) 443/TCP at test-b: add it to a rule');
-  expect(out).toContain('next: plumbline rollout resume allowlist/payments');
+  expect(sectionOf(out, 'Next')[0]).toMatch(/^plumbline rollout resume allowlist\/payments +go on at test$/);
 });
 
 describe('get', () => {
