@@ -7,6 +7,7 @@ import { createGatewayUplink } from '../adapters/gateway/uplink.ts';
 import { createLinksProbe } from '../adapters/links/links-probe.ts';
 import { createHostProbe } from '../adapters/linux/host-probe.ts';
 import { openSpool } from '../adapters/sqlite/spool.ts';
+import { trustAnew } from '../collectors/agent/trust-anew.ts';
 import { createCollector } from '../collectors/collector.ts';
 import type { Config } from '../config.ts';
 import { decodeJoinToken } from '../core/join-token.ts';
@@ -149,6 +150,7 @@ async function identify(
       const { site, key, url, ca } = joined;
       const fresh: Identity = { site, key, url, ca, joinedWith: hashOf(text) };
       spool.countBootsFrom(joined.bootsBefore);
+      trustAnew(spool);
       spool.keep('identity', JSON.stringify(fresh));
       logger.info({ site, url }, 'site.joined');
       return fresh;

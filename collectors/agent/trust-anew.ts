@@ -1,0 +1,15 @@
+import { type Memory, readState, writeState } from './state.ts';
+
+/** Older than whatever a hub publishes. */
+const UNSEEN = { epoch: 1, n: 0 };
+
+/**
+ * For a site whose owner had it join again: it believes the hub that it joined now, whichever keys and versions it has heard
+ * before. What is in force stays until that hub speaks of it.
+ */
+export function trustAnew(memory: Memory): void {
+  const state = readState(memory);
+  if (state.keys === null && state.targets.length === 0) return;
+  const targets = state.targets.map((held) => ({ ...held, body: { ...held.body, version: UNSEEN } }));
+  writeState(memory, { ...state, keys: null, site: null, targets, refused: [] });
+}
