@@ -57,8 +57,9 @@ export class Evaluation {
   ): Promise<StageVerdict | null> {
     const { evidence, verify } = this.#given;
     const decidedAtMs = nowMs - SETTLED_AFTER_MS;
-    const asked = { sites, newRules: this.#newRules(spec), minSoakMs, controlDrop: null, decidedAtMs };
-    const plain = stageQuestion(spec, asked);
+    const newRules = this.#newRules(spec);
+    if (newRules === null) return null;
+    const plain = stageQuestion(spec, { sites, newRules, minSoakMs, controlDrop: null, decidedAtMs });
     if (plain === null || plain.startedAtMs >= decidedAtMs) return null;
     const question = { ...plain, controlDrop: await this.#controlDrop(spec, plain) };
     const found = await evidence.gather(question);
@@ -79,8 +80,9 @@ export class Evaluation {
     const { evidence, verify } = this.#given;
     const { sites, sinceMs, minSoakMs, recorded } = asked;
     const decidedAtMs = nowMs - SETTLED_AFTER_MS;
-    const rest = { sites, newRules: this.#newRules(spec), minSoakMs, controlDrop: null, decidedAtMs };
-    const plain = stageQuestion(spec, rest);
+    const newRules = this.#newRules(spec);
+    if (newRules === null) return null;
+    const plain = stageQuestion(spec, { sites, newRules, minSoakMs, controlDrop: null, decidedAtMs });
     if (plain === null || sinceMs >= decidedAtMs) return null;
     const ranged = { ...plain, startedAtMs: sinceMs };
     const question = { ...ranged, controlDrop: await this.#controlDrop(spec, ranged) };
@@ -113,11 +115,16 @@ export class Evaluation {
     this.#recorded.set(policy, { verdict: said, text, atMs: question.decidedAtMs });
   }
 
-  #newRules(spec: RolloutSpec): string[] {
+  /** Null when what it brings is not known any more. */
+  #newRules(spec: RolloutSpec): string[] | null {
     const { registry, publisher } = this.#given;
     const { kind, name } = spec.policy;
-    const after = registry.allowlist(name)?.spec.spec;
-    if (after === undefined) return [];
+    const newest = registry.allowlist(name)?.spec;
+    const after =
+      newest?.generation === spec.generation
+        ? newest.spec
+        : publisher.spec(kind, name, spec.generation)?.spec;
+    if (after === undefined) return null;
     const { virtualSite } = stageOf(spec).status;
     const base = spec.base.find((one) => one.virtualSite === virtualSite);
     const before = base === undefined ? null : publisher.spec(kind, name, base.generation);

@@ -15,7 +15,7 @@ import { guardsAt, minSoakMs } from './guard-of.ts';
 import type { Registry } from './registry.ts';
 import { type RolloutSpec, stageOf } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';
-import { promotedStages, rangeStart, withLate } from './rollout/promoted.ts';
+import { promotedStages, rangeStart, shows, withLate } from './rollout/promoted.ts';
 import { hasMet, standingOf } from './rollout/standing.ts';
 import { nameOf, severityOf } from './rollout/told.ts';
 import type { SiteStates } from './site-states.ts';
@@ -103,11 +103,11 @@ export class Latecomers {
   }
 
   async #look(spec: RolloutSpec, nowMs: number): Promise<void> {
-    const { registry, states, clock } = this.#given;
+    const { states, clock } = this.#given;
     const stage = this.#stages.get(keyOf(spec)) ?? (await this.#restore(spec));
     const startedMs = clock.monoMs();
     if (startedMs < stage.nextLookMonoMs) return;
-    const members = supportedMembers(spec, registry, states);
+    const members = this.#members(spec);
     await stage.untold.tell();
     await this.#admit(
       spec,
@@ -122,6 +122,14 @@ export class Latecomers {
     const endedMs = clock.monoMs();
     const restMs = REST_FACTOR * (endedMs - startedMs);
     stage.nextLookMonoMs = endedMs + Math.max(LEAST_BETWEEN_MS, intervalMs, restMs);
+  }
+
+  /** By the order of virtual sites that counts now. */
+  #members(spec: RolloutSpec): string[] {
+    const { registry, states } = this.#given;
+    const { policy } = spec;
+    const now = registry.rollout(rolloutName(policy.kind, policy.name))?.spec;
+    return now === undefined ? [] : supportedMembers(now, registry, states, stageOf(spec).status.virtualSite);
   }
 
   async #restore(spec: RolloutSpec): Promise<Stage> {
@@ -225,9 +233,8 @@ export class Latecomers {
     const rollout = rolloutName(kind, name);
     await authority.decide(() => {
       const before = registry.rollout(rollout);
-      const isSame =
-        before !== undefined && promotedStages(before.spec).some((one) => keyOf(one) === keyOf(spec));
-      if (!isSame) return [];
+      // That of an earlier generation is shown no more; what is decided of it is told and kept with its evidence.
+      if (before === undefined || !shows(before.spec, spec)) return [];
       const metadata = stamp(rollout, { id: rollout, by: 'control', nowMs }, before.metadata);
       const stages = before.spec.stages.map((one, i) =>
         i === spec.stage ? withLate(one, figures, settled) : one,

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { AllowlistSpec, Mode, Strategy } from './allowlist.ts';
+import { AllowlistSpec, Mode, Stage, Strategy } from './allowlist.ts';
 import { FleetEvent } from './event.ts';
 import { resource, Timestamp } from './metadata.ts';
 import { ROLES } from './role.ts';
@@ -56,6 +56,21 @@ export const StageStatus = Type.Object({
 });
 export type StageStatus = Static<typeof StageStatus>;
 
+/**
+ * The stage by which a virtual site was promoted to what it runs: sites that come later are judged by the same, also while a
+ * newer generation is on its way. Nobody knows it of what was taken from a published target.
+ */
+const PassedStage = Type.Object({
+  /** Its index in the strategy of that generation. */
+  stage: Count,
+  plan: Stage,
+  version: Version,
+  startedAtMs: Timestamp,
+  endedAtMs: Timestamp,
+  /** What the virtual site ran before; null when nothing. */
+  base: Type.Union([Count, Type.Null()]),
+});
+
 export const ROLLOUT_PHASES = [
   'progressing',
   'awaiting-promotion',
@@ -110,7 +125,9 @@ export const Rollout = resource(
     stage: Count,
     stages: Type.Array(StageStatus, { minItems: 1, maxItems: 16 }),
     /** What each virtual site was promoted to last: what a rollback returns to. */
-    promoted: Type.Array(Type.Object({ virtualSite: Name, assigned: Assigned })),
+    promoted: Type.Array(
+      Type.Object({ virtualSite: Name, assigned: Assigned, passed: Type.Optional(PassedStage) }),
+    ),
     /** What each virtual site ran when the rollout began: rules that are not in it are new. */
     base: Type.Array(Type.Object({ virtualSite: Name, generation: Count })),
     /** Which sites of the stage that is on its way have it: those whose hash is below, of 65536. */

@@ -9,6 +9,7 @@ import {
   versioned,
   withStage,
 } from './assigned.ts';
+import { passedBy } from './promoted.ts';
 import { skipAudits, startStage } from './start.ts';
 import { nameOf, type Told } from './told.ts';
 
@@ -62,8 +63,9 @@ export function promoteStage(spec: RolloutSpec, nowMs: number): RolloutSpec {
   const { status } = stageOf(spec);
   const { virtualSite } = status;
   const others = spec.promoted.filter((one) => one.virtualSite !== virtualSite);
-  const promoted = [...others, { virtualSite, assigned: assignedOf(spec) }];
-  return withStage({ ...spec, promoted, threshold: 0 }, { ...status, endedAtMs: status.endedAtMs ?? nowMs });
+  const ended = { ...status, endedAtMs: status.endedAtMs ?? nowMs };
+  const promoted = [...others, { virtualSite, assigned: assignedOf(spec), ...passedBy(spec, ended) }];
+  return withStage({ ...spec, promoted, threshold: 0 }, ended);
 }
 
 function pause(spec: RolloutSpec, _nowMs: number, by: string): Acted {

@@ -6,9 +6,8 @@ import { coursesOf, type RolloutSpec, stageOf } from './assigned.ts';
 import { isSupported } from './supported.ts';
 import { targetContent } from './target.ts';
 
-/** The sites that the stage is about: those of its virtual site that no earlier one of the policy has. */
-function stageMembers(spec: RolloutSpec, registered: Registered): string[] {
-  const { virtualSite } = stageOf(spec).status;
+/** The sites that a stage is about: those of its virtual site that no earlier one of the policy has. */
+function stageMembers(spec: RolloutSpec, virtualSite: string, registered: Registered): string[] {
   const names = coursesOf(spec).map((course) => course.virtualSite);
   const selectors: Selector[] = [];
   for (const name of names.slice(0, names.indexOf(virtualSite) + 1)) {
@@ -38,13 +37,14 @@ export function withoutGeneration(spec: RolloutSpec, registered: Registered): st
   return sites;
 }
 
-/** Of these, less the ones that can't enforce it, where the strategy leaves them out. */
+/** Of these, less the ones that can't enforce it, where the strategy leaves them out; of the stage that it is at unless told. */
 export function supportedMembers(
   spec: RolloutSpec,
   registry: Registry,
   states: Pick<SiteStates, 'all'>,
+  virtualSite = stageOf(spec).status.virtualSite,
 ): string[] {
-  const members = stageMembers(spec, registry);
+  const members = stageMembers(spec, virtualSite, registry);
   if (spec.strategy.unsupportedSites !== 'exclude') return members;
   return members.filter((site) =>
     isSupported(states.all.get(site)?.kind ?? null, registry.site(site)?.spec.kind),

@@ -1,24 +1,62 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
-import { assignedOf, isOnItsWay, type RolloutSpec, type RolloutStage, stageOf } from './assigned.ts';
+import {
+  assignedOf,
+  emptyStages,
+  isOnItsWay,
+  type RolloutSpec,
+  type RolloutStage,
+  stageOf,
+} from './assigned.ts';
 
 /** A range of evidence begins with the minute, so that sites that come together are asked about together. */
 const GRAIN_MS = 60_000;
 
+type Promoted = RolloutSpec['promoted'][number];
+
+/** What is to be known later of the stage that the rollout is at, and that is promoted. */
+export function passedBy(spec: RolloutSpec, status: RolloutStage): Pick<Promoted, 'passed'> {
+  const plan = spec.strategy.stages[spec.stage];
+  const { version, startedAtMs, endedAtMs, virtualSite } = status;
+  if (plan === undefined || version === null || startedAtMs === null || endedAtMs === null) return {};
+  const base = spec.base.find((one) => one.virtualSite === virtualSite)?.generation ?? null;
+  return { passed: { stage: spec.stage, plan, version, startedAtMs, endedAtMs, base } };
+}
+
 /**
- * The rollout as it was at each stage that its virtual sites were promoted by, where what it brought is what they run: by
- * its plan those are asked about that come later. What an earlier generation was promoted with is not known any more.
+ * The rollout as it was at each stage by which a virtual site was promoted to what it runs, whatever generation that is. A
+ * virtual site that a stage is on its way to is left out: whoever comes there is of that stage.
  */
 export function promotedStages(spec: RolloutSpec): RolloutSpec[] {
   const active = isOnItsWay(spec) ? stageOf(spec).status.virtualSite : null;
-  return spec.promoted.flatMap(({ virtualSite, assigned }) => {
-    const stage = spec.stages.findLastIndex(
-      (one) => one.virtualSite === virtualSite && one.phase === 'passed' && one.version !== null,
-    );
-    if (virtualSite === active || stage < 0) return [];
-    const at = { ...spec, stage };
-    return isDeepStrictEqual(assignedOf(at), assigned) ? [at] : [];
-  });
+  return spec.promoted.flatMap((one) => (one.virtualSite === active ? [] : asPassed(spec, one)));
+}
+
+function asPassed(spec: RolloutSpec, { virtualSite, assigned, passed }: Promoted): RolloutSpec[] {
+  if (passed === undefined) return [];
+  const { stage, plan, version, startedAtMs, endedAtMs, base } = passed;
+  const { generation, digest, established, attempt } = assigned;
+  const [empty] = emptyStages({ stages: [plan] }, attempt);
+  if (empty === undefined) return [];
+  const status: RolloutStage = { ...empty, phase: 'passed', version, startedAtMs, endedAtMs };
+  // Only the one stage of that strategy is known any more; it stands for those before it, too.
+  const upTo = <T>(one: T): T[] => Array.from({ length: stage + 1 }, () => one);
+  const at: RolloutSpec = {
+    ...spec,
+    generation,
+    digest,
+    strategy: { ...spec.strategy, established, stages: upTo(plan) },
+    stage,
+    stages: upTo(status),
+    base: base === null ? [] : [{ virtualSite, generation: base }],
+  };
+  return isDeepStrictEqual(assignedOf(at), assigned) ? [at] : [];
+}
+
+/** Whether the rollout still shows a stage that was promoted. */
+export function shows(spec: RolloutSpec, passed: RolloutSpec): boolean {
+  const isSame = stageOf(passed).status.startedAtMs === spec.stages[passed.stage]?.startedAtMs;
+  return spec.generation === passed.generation && isSame;
 }
 
 /** Where the range begins in which a site that had seen the stage's target at `seenAtMs` is observed. */

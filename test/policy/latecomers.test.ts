@@ -96,3 +96,74 @@ describe('sites that come to a virtual site after it was promoted', () => {
     expect(prod()?.counts).toMatchObject({ sites: 6, passed: 5, failed: 1 });
   });
 });
+
+describe('sites that come while a newer generation is on its way', () => {
+  const sites: Record<string, Record<string, string>> = { ...SITES };
+  let hub: Parts;
+  let first: string;
+  beforeAll(async () => {
+    hub = await openPolicyParts(sites);
+    await hub.control();
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+    await hub.ask(move('promote'));
+    const { spec } = await hub.reach('completed', 1);
+    first = stageKey({ generation: 1, stage: 1, startedAtMs: spec.stages[1]?.startedAtMs ?? 0 });
+    await hub.ask(allowlist('payments', ['api.example', 'ledger.example']));
+    await hub.reach('awaiting-promotion');
+  });
+  afterAll(() => hub.close());
+
+  const join = async (site: string, env: string) => {
+    sites[site] = { env };
+    await hub.ask(newSite(site, sites[site]));
+  };
+  const verdictOf = (site: string) =>
+    until(`a verdict on ${site}`, async () => {
+      const found = hub.fleet.recorded[first]?.get(site)?.verdict;
+      if (found !== undefined) return found;
+      hub.clock.advance(1000);
+      await hub.say(...hub.fleet.states());
+      return false;
+    });
+  const asked = (site: string) =>
+    new Set(hub.fleet.asked.filter((one) => one.sites.includes(site)).map((one) => one.generation));
+
+  it('are judged by what their virtual site was promoted to, where the newer one has not come yet', async () => {
+    await join('prod-3', 'prod');
+    expect(await verdictOf('prod-3')).toBe('pass');
+    expect([...asked('prod-3')]).toEqual([1]);
+    const question = hub.fleet.asked.findLast((one) => one.sites.includes('prod-3'));
+    expect(question).toMatchObject({ generation: 1, stage: 1, newRules: ['api'], soakMs: 1000 });
+    expect(hub.rollout()?.spec.stages[1]).toMatchObject({ phase: 'waiting', counts: { passed: 0 } });
+  });
+
+  it('are told of when they fail, with the generation that they failed', async () => {
+    hub.fleet.failing.add('prod-4');
+    await join('prod-4', 'prod');
+    expect(await verdictOf('prod-4')).toBe('fail');
+    await expect
+      .poll(() => hub.events('rollout.site-failed'), { timeout: 30_000 })
+      .toMatchObject([{ site: 'prod-4', message: expect.stringContaining('generation 1') }]);
+    hub.fleet.failing.clear();
+  });
+
+  it('are of the stage on its way where they come to that', async () => {
+    await join('test-2', 'test');
+    await until('it is asked about', async () => {
+      hub.clock.advance(10_000);
+      await hub.say(...hub.fleet.states());
+      return asked('test-2').size > 0;
+    });
+    expect([...asked('test-2')]).toEqual([2]);
+  });
+
+  it('are judged by it also once the newer one was rolled back there', async () => {
+    await hub.ask(move('promote'));
+    await hub.reach('progressing', 1);
+    await hub.ask(move('rollback'));
+    await join('prod-5', 'prod');
+    expect(await verdictOf('prod-5')).toBe('pass');
+  });
+});
