@@ -60,7 +60,8 @@ async function attempt(
     address,
     body: JSON.stringify({ nonce }),
     ca,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs))]),
+    timeoutMs,
+    signal,
     maxAnswerBytes: MAX_ANSWER_BYTES,
   });
   if (!answer.ok) return answer;

@@ -63,7 +63,7 @@ export async function join(options: {
     address: new URL('/api/v1/join', address),
     body,
     ca,
-    signal: AbortSignal.timeout(timeoutMs),
+    timeoutMs,
     maxAnswerBytes: MAX_ANSWER_BYTES,
   });
   if (!answer.ok) return answer;

@@ -7,7 +7,9 @@ export type PostOptions = {
   body: string;
   /** The hub's own authority (PEM), the only one that is believed; null where there is no TLS. */
   ca: string | null;
-  signal: AbortSignal;
+  timeoutMs: number;
+  /** Ends it before that. */
+  signal?: AbortSignal;
   maxAnswerBytes: number;
 };
 export type Answer =
@@ -15,7 +17,7 @@ export type Answer =
   | { ok: false; code: 'unreachable'; detail: string };
 
 /** Sends JSON to the hub over a connection of its own. Never rejects. */
-export function post({ address, body, ca, signal, maxAnswerBytes }: PostOptions): Promise<Answer> {
+export function post({ address, body, ca, timeoutMs, signal, maxAnswerBytes }: PostOptions): Promise<Answer> {
   return new Promise((resolve) => {
     const fail = (error: unknown): void =>
       resolve({ ok: false, code: 'unreachable', detail: connectTrouble(address.host, error) });
@@ -25,10 +27,12 @@ export function post({ address, body, ca, signal, maxAnswerBytes }: PostOptions)
       // No agent: a connection that was there before proves nothing.
       agent: false,
       headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-      signal,
+      ...(signal !== undefined && { signal }),
       // The pinned authority is the hub's own and signs nobody else, so any name it vouches for is the hub's.
       ...(ca !== null && { ca, checkServerIdentity: () => undefined }),
     });
+    const patience = setTimeout(() => request.destroy(new Error('it does not answer')), timeoutMs);
+    request.on('close', () => clearTimeout(patience));
     request.on('error', fail);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];

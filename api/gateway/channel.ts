@@ -25,6 +25,11 @@ const MAX_MESSAGE_BYTES = 64 * 1024;
 const MAX_UNSENT_BYTES = 256 * 1024;
 /** How long one that sent too much may take to read why it is closed. */
 const LINGER_MS = 1000;
+/**
+ * A site that said nothing for so long is asked whether it is there, and is gone when it says nothing for as long again. Each by
+ * a clock of its own, so that a fleet is not asked at once.
+ */
+const QUIET_MS = 10_000;
 /** Held reports a second that a site may send. */
 const BACKFILL_PER_S = 50;
 const validator = Compile(SiteMessage);
@@ -50,12 +55,13 @@ export class Channel {
   readonly #host: ChannelHost;
   readonly #nonce = randomBytes(32).toString('base64url');
   readonly #deadline: NodeJS.Timeout;
+  #beating: NodeJS.Timeout | undefined;
   #keyEpoch: number | null = null;
   #queued: { frame: ReportFrame; bytes: number }[] = [];
   #unacknowledged = 0;
   #storing = false;
   #isOpen = true;
-  #heard = true;
+  #silence: 'heard' | 'quiet' | 'asked' = 'heard';
   /** Of documents that have not left this process, which is no fault of whoever reads acknowledgements. */
   #documentBytes = 0;
   readonly #resume = () => this.#readOn();
@@ -71,7 +77,7 @@ export class Channel {
     this.#boundUnproven(raw);
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('pong', () => {
-      this.#heard = true;
+      this.#silence = 'heard';
     });
     socket.on('error', (error) => this.#fail(error));
     socket.once('close', () => this.#release());
@@ -93,16 +99,6 @@ export class Channel {
     this.#release();
   }
 
-  /** Asks whether anybody is there; ends it when nothing came since the last time. */
-  beat(): void {
-    if (!this.#heard) {
-      this.#socket.terminate();
-      return;
-    }
-    this.#heard = false;
-    this.#socket.ping();
-  }
-
   /** Sends a frame of documents; calls back when it has left this process, with false when it never will. */
   push(frame: Buffer, done: (sent: boolean) => void): void {
     if (!this.#isOpen) {
@@ -118,7 +114,7 @@ export class Channel {
 
   #receive(data: RawData, isBinary: boolean): void {
     if (!this.#isOpen) return;
-    this.#heard = true;
+    this.#silence = 'heard';
     const bytes = toBuffer(data);
     if (isBinary) this.#receiveFrame(bytes);
     else this.#receiveMessage(bytes);
@@ -163,6 +159,7 @@ export class Channel {
     }
     clearTimeout(this.#deadline);
     this.#keyEpoch = known.keyEpoch;
+    this.#beating = setInterval(() => this.#beat(), QUIET_MS);
     this.#host.proven(this);
     this.#send({
       type: 'welcome',
@@ -170,6 +167,15 @@ export class Channel {
       windowFrames: WINDOW_FRAMES,
       backfillPerS: BACKFILL_PER_S,
     });
+  }
+
+  #beat(): void {
+    if (this.#silence === 'asked') {
+      this.#socket.terminate();
+      return;
+    }
+    if (this.#silence === 'quiet') this.#socket.ping();
+    this.#silence = this.#silence === 'quiet' ? 'asked' : 'quiet';
   }
 
   #receiveFrame(bytes: Buffer): void {
@@ -260,6 +266,7 @@ export class Channel {
   #release(): void {
     this.#isOpen = false;
     clearTimeout(this.#deadline);
+    clearInterval(this.#beating);
     this.#host.budget.forget(this.#resume);
     for (const { bytes } of this.#queued) this.#host.budget.giveBack(bytes);
     this.#queued = [];

@@ -35,7 +35,7 @@ export class Distributor {
     this.#delay = metrics.histogram(
       'plumbline_gateway_target_delay_seconds',
       'From the signing of a target to its sending, a site',
-      [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+      [0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5],
     );
     this.#stopWatching = documents.onChange((concerns) => this.#note(concerns));
   }

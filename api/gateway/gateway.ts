@@ -20,7 +20,6 @@ const MAX_UNPROVEN = 1000;
 /** And those of one address, behind which there may be many sites. */
 const MAX_UNPROVEN_AN_ADDRESS = 256;
 const MAX_CHANNELS_A_SITE = 4;
-const BEAT_EVERY_MS = 15_000;
 
 /** Which names the codes have in metrics, events and the hub's log. */
 const NAMES: ReadonlyMap<number, string> = new Map([
@@ -55,7 +54,6 @@ export class Gateway implements ChannelHost {
   readonly #channels = new Map<string, Set<Channel>>();
   readonly #distributor: Distributor;
   readonly #stopWatching: () => void;
-  readonly #beat: NodeJS.Timeout;
   readonly #showChannels: (value: number) => void;
   readonly #countEnded: (labels: Record<string, string>) => void;
   readonly #countReports: (labels: Record<string, string>, by: number) => void;
@@ -73,7 +71,6 @@ export class Gateway implements ChannelHost {
     ]);
     this.#countReports = metrics.counter('plumbline_gateway_reports_total', 'Reports the log took', ['lane']);
     this.#stopWatching = parts.directory.onChange((changes) => this.#recheck(changes));
-    this.#beat = setInterval(() => this.#beatAll(), BEAT_EVERY_MS);
   }
 
   /** Whether it takes no further connection; the caller refuses it then. */
@@ -161,7 +158,6 @@ export class Gateway implements ChannelHost {
   }
 
   stop(): void {
-    clearInterval(this.#beat);
     this.#stopWatching();
     this.#distributor.stop();
     for (const channel of this.#all()) channel.close(CLOSE.goingAway, 'the hub stops; try again');
@@ -176,10 +172,6 @@ export class Gateway implements ChannelHost {
         else if (channel.keyEpoch !== keyEpoch)
           channel.close(CLOSE.unauthorized, `site ${name} was invited anew; join with the new token`);
     }
-  }
-
-  #beatAll(): void {
-    for (const channels of this.#channels.values()) for (const channel of channels) channel.beat();
   }
 
   #drop(oldest: Channel | undefined): void {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { CLOSE, encodeReportFrame, MAX_FRAME_BYTES, WINDOW_FRAMES } from '../../core/channel.ts';
 import { LogError } from '../../core/ports/log.ts';
 import { until } from '../parts/process.ts';
@@ -37,6 +37,32 @@ describe('the gateway', () => {
     );
     const held = (await door.records('backfill', 8)).filter(({ key: site }) => site === 'orderly');
     expect(held.map(({ value }) => Buffer.from(value).toString())).toContain('report 10b');
+  });
+
+  test('asks a site that says nothing for 10 s whether it is there, no other, and lets it go when it never answers', async () => {
+    const keys = await Promise.all(['talking', 'silent', 'gone'].map((site) => door.joined(site)));
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const [talking, silent, gone] = await Promise.all(
+        ['talking', 'silent', 'gone'].map((site, i) => door.proven(site, keys[i] ?? Buffer.alloc(0))),
+      );
+      if (talking === undefined || silent === undefined || gone === undefined) throw new Error('three sites');
+      const pinged: unknown[] = [];
+      for (const { socket } of [talking, silent, gone]) socket.on('ping', () => pinged.push(socket));
+      gone.socket.pong = () => undefined;
+      for (let round = 1; round <= 4; round++) {
+        const said = talking.inbox.all.length;
+        talking.socket.send(JSON.stringify({ type: 'ping', sentAtMs: 1 }));
+        await until('the pong', () => talking.inbox.all.length > said);
+        vi.advanceTimersByTime(10_000);
+        if (round === 2) await until('the pings', () => pinged.length === 2);
+      }
+      await until('who is gone is let go', () => gone.socket.readyState === gone.socket.CLOSED);
+      for (const { socket } of [talking, silent]) expect(socket.readyState).toBe(socket.OPEN);
+      expect(pinged).not.toContain(talking.socket);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('answers a ping with the hub’s time', async () => {
