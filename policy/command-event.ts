@@ -1,7 +1,7 @@
 import type { EventKind, FleetEvent } from '../core/model/event.ts';
 import type { Command, CommandResult } from '../core/model/resource.ts';
+import { selectorText } from '../core/selector-of.ts';
 import { severityOf } from './rollout/told.ts';
-import { selectorText } from './selector-of.ts';
 
 type Told = Pick<FleetEvent, 'kind' | 'site' | 'virtualSite' | 'message'>;
 type Wanted = Command['do'];

@@ -11,7 +11,7 @@ import { stamp } from './commands/outcome.ts';
 import type { Evaluation, Evidence, Recorded } from './evaluation.ts';
 import { SETTLED_AFTER_MS, stageKey } from './evidence/evidence.ts';
 import type { Settled } from './evidence/late.ts';
-import { guardsAt, minSoakMs } from './guard-of.ts';
+import { guardsAt, minSoakMs } from '../core/policy/guards.ts';
 import type { Registry } from './registry.ts';
 import { type RolloutSpec, stageOf } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';

@@ -3,8 +3,8 @@ import type { RowOf } from '../core/model/rows.ts';
 import type { Labels } from '../core/model/site.ts';
 import type { SiteState } from '../core/model/site-state.ts';
 import { matches, type Selector } from '../core/selector.ts';
+import { selectorOf, selectorText } from '../core/selector-of.ts';
 import { siteLabels } from '../core/site-labels.ts';
-import { selectorOf, selectorText } from './selector-of.ts';
 
 /** 2100-01-01: the end of an interval that has none yet. */
 export const OPEN_END_MS = 4_102_444_800_000;

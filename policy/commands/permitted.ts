@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Command, VirtualSiteSpec } from '../../core/model/resource.ts';
 import { rolloutName } from '../../core/model/rollout.ts';
+import { asksApproval, guardsAt, ownerOf } from '../../core/policy/guards.ts';
 import { matches } from '../../core/selector.ts';
-import { asksApproval, guardsAt, ownerOf } from '../guard-of.ts';
+import { selectorOf } from '../../core/selector-of.ts';
 import type { Registered } from '../registry.ts';
 import { coursesOf } from '../rollout/assigned.ts';
-import { selectorOf } from '../selector-of.ts';
 import { type Asked, type Outcome, refuse } from './outcome.ts';
 import { subjectOf } from './subject.ts';
 import { usersOf } from './users-of.ts';

@@ -1,5 +1,5 @@
 import type { Stage } from '../../core/model/allowlist.ts';
-import { asksApproval, guardsAt, ownerOf } from '../guard-of.ts';
+import { asksApproval, guardsAt, ownerOf } from '../../core/policy/guards.ts';
 import type { Registered } from '../registry.ts';
 import type { RolloutSpec } from '../rollout/assigned.ts';
 import { type Asked, type Outcome, refuse } from './outcome.ts';

@@ -6,9 +6,9 @@ import {
   type TargetBody,
   TENANT,
 } from '../../core/model/signed.ts';
-import { guardsAt, railsOf } from '../guard-of.ts';
+import { guardsAt, railsOf } from '../../core/policy/guards.ts';
+import { selectorOf } from '../../core/selector-of.ts';
 import type { Registered } from '../registry.ts';
-import { selectorOf } from '../selector-of.ts';
 import { coursesOf, type RolloutSpec } from './assigned.ts';
 import { seedOf } from './threshold.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Command, VirtualSiteSpec } from '../../core/model/resource.ts';
 import { ROLES } from '../../core/model/role.ts';
+import { guardsAt, minSoakMs, railsOf } from '../../core/policy/guards.ts';
 import { decideBatch } from '../../policy/command-batch.ts';
-import { guardsAt, minSoakMs, railsOf } from '../../policy/guard-of.ts';
 import { Registry } from '../../policy/registry.ts';
 import { targetContent } from '../../policy/rollout/target.ts';
 import { command, NOON, newSite, secretHash, virtualSite } from './control-parts.ts';

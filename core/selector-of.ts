@@ -1,5 +1,5 @@
-import type { VirtualSiteSpec } from '../core/model/resource.ts';
-import { parseSelector, type Selector, selectorText as toText } from '../core/selector.ts';
+import type { VirtualSiteSpec } from './model/resource.ts';
+import { parseSelector, type Selector, selectorText as toText } from './selector.ts';
 
 /** A stored selector. It was valid when it was stored; should a newer hub refuse it, nobody is a member. */
 export function selectorOf(spec: VirtualSiteSpec): Selector | null {

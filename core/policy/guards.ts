@@ -1,9 +1,16 @@
-import type { VirtualSiteSpec } from '../core/model/resource.ts';
-import type { Assignment } from '../core/model/signed.ts';
-import { durationMs } from '../core/policy/strategy.ts';
-import { matches, type Requirement, type Selector } from '../core/selector.ts';
-import type { Registered } from './registry.ts';
-import { selectorOf } from './selector-of.ts';
+import type { VirtualSiteSpec } from '../model/resource.ts';
+import type { Assignment } from '../model/signed.ts';
+import type { Labels, SiteKind } from '../model/site.ts';
+import { matches, type Requirement, type Selector } from '../selector.ts';
+import { selectorOf } from '../selector-of.ts';
+import { durationMs } from './strategy.ts';
+
+/** The virtual sites and sites that guards are read of: control's own, or what a plan takes them to be. */
+export type GuardedWorld = {
+  virtualSite(name: string): { spec: VirtualSiteSpec } | undefined;
+  allVirtualSites(): Iterable<{ metadata: { name: string }; spec: VirtualSiteSpec }>;
+  allSites(): Iterable<{ metadata: { name: string }; spec: { labels: Labels; kind?: SiteKind } }>;
+};
 
 /** A guard that holds somewhere, and whose it is. */
 export type Held = {
@@ -20,15 +27,15 @@ const MAX_FORBIDDEN = 256;
  * The guards that hold at a virtual site, its own first: a guard is for sites, so it holds at every virtual site that has one
  * of its sites, whoever made that and whatever it is called.
  */
-export function guardsAt(name: string, registered: Registered): Held[] {
-  const own = registered.virtualSite(name)?.spec;
+export function guardsAt(name: string, world: GuardedWorld): Held[] {
+  const own = world.virtualSite(name)?.spec;
   const selector = own === undefined ? null : selectorOf(own);
   if (own === undefined) return [];
   const held: Held[] = own.guard === undefined ? [] : [{ virtualSite: name, guard: own.guard, site: null }];
   if (selector === null) return held;
-  for (const { metadata, spec } of registered.allVirtualSites()) {
+  for (const { metadata, spec } of world.allVirtualSites()) {
     if (spec.guard === undefined || metadata.name === name) continue;
-    const site = sharedSite(selector, selectorOf(spec), registered);
+    const site = sharedSite(selector, selectorOf(spec), world);
     if (site !== null) held.push({ virtualSite: metadata.name, guard: spec.guard, site });
   }
   return held;
@@ -64,9 +71,9 @@ export function ownerOf({ virtualSite, site }: Held): string {
 }
 
 /** The first site of both, by given labels. */
-export function sharedSite(a: Selector | null, b: Selector | null, registered: Registered): string | null {
+export function sharedSite(a: Selector | null, b: Selector | null, world: GuardedWorld): string | null {
   if (a === null || b === null || a.some((one) => b.some((other) => excludes(one, other)))) return null;
-  for (const { metadata, spec } of registered.allSites())
+  for (const { metadata, spec } of world.allSites())
     if (matches(a, spec.labels) && matches(b, spec.labels)) return metadata.name;
   return null;
 }

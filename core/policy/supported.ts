@@ -1,4 +1,4 @@
-import type { SiteKind } from '../../core/model/site.ts';
+import type { SiteKind } from '../model/site.ts';
 
 /** Sites of these kinds have no enforcer for allowlists in this version; of an unknown kind, it is taken to have one. */
 const WITHOUT_ENFORCER: ReadonlySet<SiteKind> = new Set(['kubernetes', 'hosted-control-plane']);
