@@ -186,7 +186,7 @@ export class Collector {
   output(): string {
     return this.#process?.output() ?? '';
   }
-  start(): void {
+  start(env: Record<string, string> = {}): void {
     const config = this.#options.config;
     this.#process = run([...MAIN, 'collector', ...(config === undefined ? [] : ['--config', config])], {
       ...(this.#options.namespace !== undefined && { namespace: this.#options.namespace }),
@@ -195,6 +195,7 @@ export class Collector {
         PLUMBLINE_JOIN: this.#token,
         PLUMBLINE_INTERVAL: '1s',
         ...this.#options.env,
+        ...env,
       },
     });
   }
