@@ -1,5 +1,5 @@
 import type { Hearing } from '../core/freshness.ts';
-import { KEYS_KEY } from '../core/model/signed.ts';
+import { KEYS_KEY, type TargetBody } from '../core/model/signed.ts';
 import type { Keyring } from '../core/policy/sign.ts';
 import { verifyStage } from '../core/policy/verify.ts';
 import type { Clock } from '../core/ports/clock.ts';
@@ -12,7 +12,7 @@ import { Evaluation, type Evidence } from './evaluation.ts';
 import { keyTrust, NOBODY_DISTRUSTS } from './key-trust.ts';
 import { Latecomers } from './latecomers.ts';
 import { type Hold, lossHold, lostPolicies, unreadableOfPolicy } from './losses.ts';
-import type { PolicyFacts } from './policy-facts.ts';
+import type { PolicyFacts, PublishedPolicy } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 import { Rollouts } from './rollouts.ts';
 import { SeenVersions, versionText } from './seen-versions.ts';
@@ -95,7 +95,7 @@ export class PolicyDesk {
         );
         return target === undefined && generation === 0
           ? null
-          : { version: target?.version ?? { epoch: 1, n: 0 }, generation };
+          : { version: target?.version ?? { epoch: 1, n: 0 }, generation, current: currentOf(target) };
       },
       reported: () => this.#seen.generations(),
       highestEpoch: () => Math.max(this.#ownEpoch(), this.#seen.highestEpoch()),
@@ -188,3 +188,9 @@ export class PolicyDesk {
 }
 
 const STAYS = 'Nothing of policy is changed meanwhile, and what sites enforce stays in force';
+
+function currentOf(target: TargetBody | undefined): PublishedPolicy['current'] {
+  return (target?.assignments ?? []).flatMap(({ virtualSite, current }) =>
+    current === null ? [] : [{ virtualSite, assigned: current }],
+  );
+}

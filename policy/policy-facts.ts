@@ -1,6 +1,13 @@
-import type { IntentKind, Version } from '../core/model/signed.ts';
+import type { Assigned, IntentKind, Version } from '../core/model/signed.ts';
 import type { SiteKind } from '../core/model/site.ts';
 import { type KeyTrust, NOBODY_DISTRUSTS } from './key-trust.ts';
+
+export type PublishedPolicy = {
+  version: Version;
+  generation: number;
+  /** What its target says virtual sites run, apart from what is on its way. */
+  current: { virtualSite: string; assigned: Assigned }[];
+};
 
 /** What is known of policy outside of table `resources`, for commands that depend on it. */
 export type PolicyFacts = {
@@ -9,7 +16,7 @@ export type PolicyFacts = {
   /** Which sites refuse what this hub signs. */
   distrust(): KeyTrust;
   /** The newest that was ever published under this name, also of a policy that was deleted. */
-  published(kind: IntentKind, name: string): { version: Version; generation: number } | null;
+  published(kind: IntentKind, name: string): PublishedPolicy | null;
   /** By `<kind>/<name>`, the newest generation that any site says it has. */
   reported(): Record<string, number>;
   /** The highest epoch that anything was published in, or that a site plausibly says it has seen. */

@@ -107,12 +107,15 @@ function setOut(
 ): Outcome {
   const { name } = allowlist.metadata;
   const before = registered.rollout(rolloutName('Allowlist', name));
+  const published = facts.published('Allowlist', name);
   const epoch = registered.issuer?.spec.epoch ?? 1;
   const { spec, told } = begin({
     name,
     allowlist: allowlist.spec,
     before: before?.spec ?? null,
-    version: newest({ epoch, n: 0 }, before?.spec.version, facts.published('Allowlist', name)?.version),
+    // Where the rollout was lost, sites keep what they were told to run until a stage comes to them.
+    promoted: before?.spec.promoted ?? published?.current ?? [],
+    version: newest({ epoch, n: 0 }, before?.spec.version, published?.version),
     authors: [...new Set([...authors, asked.by])].slice(-64),
     asker: askerOf(asked),
     awaitsApproval: needsApproval(allowlist.spec.rollout.stages[0], registered),

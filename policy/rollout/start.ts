@@ -18,8 +18,10 @@ export const WHOLE = 65_536;
 export type Beginning = {
   name: string;
   allowlist: Allowlist['spec'];
-  /** The rollout that there was, whose promoted generations go on being in force; null for a new policy. */
+  /** The rollout that there was; null for a new policy, and where it was lost. */
   before: RolloutSpec | null;
+  /** What virtual sites were promoted to, which goes on being in force. */
+  promoted: RolloutSpec['promoted'];
   /** The newest version that any target of the policy had. */
   version: Version;
   authors: string[];
@@ -31,9 +33,8 @@ export type Beginning = {
 
 /** A generation sets out: its first stage begins, unless that has to be approved. */
 export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
-  const { name, allowlist, before, authors, nowMs } = given;
+  const { name, allowlist, before, promoted, authors, nowMs } = given;
   const { generation, digest, rollout: strategy } = allowlist;
-  const promoted = before?.promoted ?? [];
   // No newer content has what sites refused tried again; a policy of the name of one that was deleted begins above it.
   const attempt = before?.stages.at(-1)?.attempt ?? nextVersion(given.version);
   const fresh: RolloutSpec = {

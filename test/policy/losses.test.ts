@@ -72,6 +72,32 @@ describe('a hub whose table of resources lost something', () => {
     await until('the policy again', () => hub.target('payments')?.version.epoch === 2);
   });
 
+  it('a rollout gone: its policy applied again leaves virtual sites what they were promoted to', async () => {
+    await hub.ask(move('promote'));
+    await hub.reach('completed', 1);
+    const running = () =>
+      hub.target('payments')?.assignments.map(({ virtualSite, current }) => [virtualSite, current]);
+    await until('the end of it', () => hub.target('payments')?.version.n === hub.rollout()?.spec.version.n);
+    const before = running();
+    expect(before).toMatchObject([
+      ['test', { generation: 1 }],
+      ['prod', { generation: 1 }],
+    ]);
+    await change(() => [{ key: 'Rollout/allowlist-payments', value: null }]);
+    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    expect(await hub.ask(allowlist('payments', ['new.example']))).toMatchObject({ ok: true });
+    await until('its first stage', () => hub.target('payments')?.assignments[0]?.next?.generation === 2);
+    expect(running()).toEqual(before);
+    expect(hub.rollout()?.spec.base).toEqual([
+      { virtualSite: 'test', generation: 1 },
+      { virtualSite: 'prod', generation: 1 },
+    ]);
+    await hub.reach('awaiting-promotion');
+    await hub.ask(move('rollback'));
+    await until('what it ran before', () => hub.target('payments')?.assignments[0]?.next === null);
+    expect(running()).toEqual(before);
+  });
+
   it('an older one than what was published', async () => {
     const before = JSON.stringify(hub.rollout());
     await hub.ask(move('promote'));

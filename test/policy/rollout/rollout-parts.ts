@@ -22,6 +22,7 @@ function beginning(part: Partial<Beginning> & { generation?: number; strategy?: 
     name: 'payments',
     allowlist: { spec, rollout: strategy, generation, digest },
     before: null,
+    promoted: part.before?.promoted ?? [],
     version: { epoch: 1, n: 0 },
     authors: ['ada'],
     asker: { by: 'ada', role: 'author' },
