@@ -1,9 +1,9 @@
+import { isSupported } from '../../core/policy/supported.ts';
 import { matches, type Selector } from '../../core/selector.ts';
-import type { Registered, Registry } from '../registry.ts';
 import { selectorOf } from '../../core/selector-of.ts';
+import type { Registered, Registry } from '../registry.ts';
 import type { SiteStates } from '../site-states.ts';
 import { coursesOf, type RolloutSpec, stageOf } from './assigned.ts';
-import { isSupported } from '../../core/policy/supported.ts';
 import { targetContent } from './target.ts';
 
 /** The sites that a stage is about: those of its virtual site that no earlier one of the policy has. */
