@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createForwarder, type Forwarder } from '../../../adapters/dns/forwarder.ts';
@@ -68,6 +68,22 @@ describe('the forwarder', () => {
     server.isSilent = true;
     expect((await ask(queryFor('api.example'))).readUInt8(3) & 15).toBe(2);
     expect(seen).toEqual([]);
+  });
+
+  it('that can not have its port over TCP leaves it over UDP too', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const address = taken.address();
+    if (address === null || typeof address === 'string') throw new Error('it listens on a port');
+    const listen = { host: '127.0.0.1', port: address.port };
+    const half = createForwarder({ listen, servers: [], names: { observe: async () => {} }, logger: quiet });
+    await expect(half.start()).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    const own = createSocket('udp4');
+    await new Promise<void>((resolve, reject) =>
+      own.once('error', reject).bind(listen.port, listen.host, resolve),
+    );
+    await new Promise<void>((resolve) => own.close(() => resolve()));
+    await new Promise((resolve) => taken.close(resolve));
   });
 
   it('is not ended by what is no question', async () => {
