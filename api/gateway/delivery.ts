@@ -35,7 +35,7 @@ export class Delivery {
 
   /** The next documents to send, taken for held from now on; null when there is nothing to say. */
   next(): Chunk | null {
-    const due = this.#documents.due(this.#site, this.#holding, this.#due);
+    const { documents: due, held } = this.#documents.due(this.#site, this.#holding, this.#due);
     const documents: Document[] = [];
     let bytes = 0;
     for (const document of due) {
@@ -45,9 +45,9 @@ export class Delivery {
       bytes += document.bytes.byteLength;
     }
     for (const document of documents) this.#hold(document);
-    const whole = documents.length === due.length;
+    const whole = documents.length === due.length && !held;
     if (whole) this.#due = new Set();
-    if (documents.length === 0 && this.#isTold) return null;
+    if (documents.length === 0 && (this.#isTold || held)) return null;
     this.#isTold = whole;
     return { documents, whole };
   }

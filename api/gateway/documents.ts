@@ -25,7 +25,14 @@ const bodies = Compile(SignedBody);
  */
 export type Holding = { versions: Map<string, Version>; specs: Set<string>; told: Set<string> };
 /** A signed document as it stands in its table. `version` null: a specification, which has none. */
-export type Document = { key: string; version: Version | null; bytes: Uint8Array; issuedAtMs: number | null };
+export type Document = {
+  key: string;
+  version: Version | null;
+  /** Which key signed it. */
+  keyId: string;
+  bytes: Uint8Array;
+  issuedAtMs: number | null;
+};
 /** Which policies' targets may concern a site differently from now on, by key; `all` of them when its labels changed. */
 export type Concern = { site: string | null; targets: ReadonlySet<string> | 'all' };
 
@@ -35,7 +42,7 @@ type Target = { document: Document; body: TargetBody };
 export class Documents {
   readonly #targets = new Map<string, Target>();
   readonly #sites = new Map<string, { document: Document; body: SiteBody }>();
-  readonly #keyrings = new Map<string, Document & { version: Version }>();
+  readonly #keyrings = new Map<string, Document & { version: Version; keys: ReadonlySet<string> }>();
   readonly #specs = new Map<string, Document>();
   readonly #logger: Logger;
   readonly #listeners = new Set<(concerns: readonly Concern[]) => void>();
@@ -63,8 +70,15 @@ export class Documents {
     for (const stop of this.#stops) stop();
   }
 
-  /** In an order in which each is understood: keys, labels, and specifications before the targets that name them. */
-  due(site: string, holding: Holding, targets: ReadonlySet<string> | 'all'): Document[] {
+  /**
+   * In an order in which each is understood: keys, labels, and specifications before the targets that name them. While keys
+   * are exchanged, what is not signed anew yet is `held` back, since no site would believe it.
+   */
+  due(
+    site: string,
+    holding: Holding,
+    targets: ReadonlySet<string> | 'all',
+  ): { documents: Document[]; held: boolean } {
     const own = this.#sites.get(siteKey(site));
     const labels = own?.body.labels ?? null;
     const due: Document[] = this.#keyringsDue(holding);
@@ -77,7 +91,14 @@ export class Documents {
       if (!holding.told.has(key) || isNewer(target.document, holding)) newer.push(target.document);
       due.push(...this.#specsDue(target.body, assignment, holding));
     }
-    return [...due, ...newer];
+    const wanted = [...due, ...newer];
+    const documents = wanted.filter((document) => this.#isBelieved(document));
+    return { documents, held: documents.length < wanted.length };
+  }
+
+  #isBelieved({ key, keyId }: Document): boolean {
+    const { keys } = this.#keyrings.get(KEYS_KEY) ?? {};
+    return keys === undefined || this.#keyrings.has(key) || keys.has(keyId);
   }
 
   *#some(keys: ReadonlySet<string> | 'all'): Iterable<Target> {
@@ -120,7 +141,8 @@ export class Documents {
     const body = opened?.body ?? null;
     const version = body === null || body.type === 'spec' ? null : body.version;
     const issuedAtMs = body?.type === 'target' ? body.issuedAtMs : null;
-    const document = bytes === undefined ? null : { key, version, bytes, issuedAtMs };
+    const keyId = opened?.keyId ?? '';
+    const document = bytes === undefined ? null : { key, version, keyId, bytes, issuedAtMs };
     for (const map of [this.#targets, this.#sites, this.#keyrings, this.#specs]) map.delete(key);
     if (document !== null && body !== null) this.#keep(document, body);
     const [, kind, name] = key.split('/');
@@ -130,11 +152,16 @@ export class Documents {
   }
 
   #keep(document: Document, body: SignedBody): void {
-    const { key, version } = document;
+    const { key } = document;
     if (body.type === 'target') this.#targets.set(key, { document, body });
     else if (body.type === 'site') this.#sites.set(key, { document, body });
     else if (body.type === 'spec') this.#specs.set(key, document);
-    else if (version !== null) this.#keyrings.set(key, { ...document, version });
+    else
+      this.#keyrings.set(key, {
+        ...document,
+        version: body.version,
+        keys: new Set(body.keys.map(({ id }) => id)),
+      });
   }
 }
 
@@ -147,9 +174,9 @@ function isNewer({ key, version }: Document, { versions }: Holding): boolean {
   return version !== null && (known === undefined || compareVersions(version, known) > 0);
 }
 
-function open(bytes: Uint8Array): { body: SignedBody } | null {
+function open(bytes: Uint8Array): { keyId: string; body: SignedBody } | null {
   const envelope = readJson(Buffer.from(bytes).toString('utf8'));
   if (!envelopes.Check(envelope)) return null;
   const body = readJson(envelope.payload);
-  return bodies.Check(body) ? { body } : null;
+  return bodies.Check(body) ? { keyId: envelope.keyId, body } : null;
 }

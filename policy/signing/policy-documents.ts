@@ -11,6 +11,7 @@ import {
 import { type SigningKey, signBody } from '../../core/policy/sign.ts';
 import type { TableEntry } from '../../core/ports/table.ts';
 import type { Registered } from '../registry.ts';
+import { nextVersion } from '../rollout/assigned.ts';
 import {
   absentContent,
   generationsIn,
@@ -20,22 +21,23 @@ import {
 } from '../rollout/target.ts';
 import type { Published, PublishedDocuments } from './published.ts';
 
-/** Until when a target may be accepted; it is issued again, unchanged, when half of that is over. */
+/** Until when a target may be accepted; it is issued again, under another version, when half of that is over. */
 const ACCEPTED_FOR_MS = 7 * 86_400_000;
 /** Newest specifications that are kept, also when the target does not name them. */
 const SPECS_KEPT = 8;
 
-/** The version under which the target has to go out, when it does not fit what is published; null when it fits. */
+/** The version under which the target has to go out, when what is published does not fit or runs out; null when it fits. */
 export function versionDue(
   rollout: Rollout,
   registered: Registered,
   published: PublishedDocuments,
+  nowMs: number,
 ): Version | null {
   const { policy, version } = rollout.spec;
   const before = published.target(policy.kind, policy.name)?.body;
   if (before === undefined || compareVersions(before.version, version) < 0) return null;
-  if (isDeepStrictEqual(contentOf(before), targetContent(rollout.spec, registered))) return null;
-  return { epoch: before.version.epoch, n: before.version.n + 1 };
+  const isSaid = isDeepStrictEqual(contentOf(before), targetContent(rollout.spec, registered));
+  return isSaid && isLasting(before, nowMs) ? null : nextVersion(before.version);
 }
 
 /** What is to be written to tables `specs` and `targets` for one policy, so that they say what the registry says. */
@@ -128,12 +130,16 @@ function absentTarget(
 ): TableEntry[] {
   const { kind, name, version, absent, lastGeneration } = before.body;
   const content = absentContent(kind, name, Math.max(lastGeneration ?? 0, newestThere));
-  const isDated = absent && lastGeneration === content.lastGeneration && version.epoch >= epoch;
-  const due = isDated ? version : { epoch: Math.max(epoch, version.epoch), n: version.n + 1 };
+  const isSaid = absent && lastGeneration === content.lastGeneration && version.epoch >= epoch;
+  const isDated = isSaid && isLasting(before.body, nowMs);
+  const due = isDated ? version : nextVersion({ epoch: Math.max(epoch, version.epoch), n: version.n });
   return targetEntry(content, due, before, signer, nowMs);
 }
 
-/** None when it is there, in a version as new, by the key that signs, and with time left. */
+/**
+ * None when it is there, in a version as new and by the key that signs. By another key it is signed again as it is, times and
+ * all: a version has one content, ever.
+ */
 function targetEntry(
   content: TargetContent,
   version: Version,
@@ -145,16 +151,15 @@ function targetEntry(
     before !== undefined &&
     compareVersions(before.body.version, version) >= 0 &&
     isDeepStrictEqual(contentOf(before.body), content);
-  const isLasting = before !== undefined && before.body.expiresAtMs - nowMs > ACCEPTED_FOR_MS / 2;
-  if (isSaid && isLasting && before.keyId === signer.id) return [];
-  const body: TargetBody = {
-    ...content,
-    version: isSaid ? before.body.version : version,
-    issuedAtMs: nowMs,
-    expiresAtMs: nowMs + ACCEPTED_FOR_MS,
-  };
+  if (isSaid && before.keyId === signer.id) return [];
+  const times = { issuedAtMs: nowMs, expiresAtMs: nowMs + ACCEPTED_FOR_MS };
+  const body: TargetBody = isSaid ? before.body : { ...content, version, ...times };
   const value = Buffer.from(JSON.stringify(signBody(body, signer)));
   return [{ key: targetKey(content.kind, content.name), value }];
+}
+
+function isLasting({ expiresAtMs }: TargetBody, nowMs: number): boolean {
+  return expiresAtMs - nowMs > ACCEPTED_FOR_MS / 2;
 }
 
 function contentOf({ version: _v, issuedAtMs: _i, expiresAtMs: _e, ...content }: TargetBody): TargetContent {

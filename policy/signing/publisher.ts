@@ -173,7 +173,7 @@ export class Publisher {
     // Worked out at one instant, so that no version ever has two contents.
     const written = await authority.decide(() => {
       const rollout = registry.rollout(rolloutName(kind, name));
-      const version = rollout === undefined ? null : versionDue(rollout, registry, this.documents);
+      const version = rollout === undefined ? null : versionDue(rollout, registry, this.documents, nowMs);
       const redated = rollout === undefined || version === null ? null : redate(rollout, version, nowMs);
       const policy = { allowlist: registry.allowlist(name), rollout: redated ?? rollout };
       made.due = policyEntries(kind, name, policy, registry, this.documents, signer, nowMs);
@@ -236,7 +236,7 @@ function forgetWithdrawal(kind: IntentKind, name: string, issuer: Issuer | null,
   return [{ put: { ...issuer, metadata, spec: { ...issuer.spec, withdrawn } } }];
 }
 
-/** A target that changed for another reason than a step of its rollout, as a virtual site's selector, has a version for that. */
+/** A target that is issued for another reason than a step of its rollout, as a virtual site's selector, has a version for that. */
 function redate(rollout: Rollout, version: Version, nowMs: number): Rollout {
   const by = { id: rollout.metadata.name, by: 'control', nowMs };
   const metadata = stamp(rollout.metadata.name, by, rollout.metadata);
