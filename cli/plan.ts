@@ -23,11 +23,14 @@ export function addPlanCommand(program: Command, context: CommandContext): void 
           EXIT.usage,
           `There is no allowlist in ${options.file.join(', ')}; only those have a plan.`,
         );
+      const virtualSites = documents.flatMap(({ document }) =>
+        document.kind === 'VirtualSite' ? [document] : [],
+      );
       const hub = run.hub();
       const plans: Plan[] = [];
       for (const { document } of policies) {
         const path = `/api/v1/policies/Allowlist/${encodeURIComponent(document.metadata.name)}/plan`;
-        plans.push(await hub.send('POST', path, Plan, document));
+        plans.push(await hub.send('POST', path, Plan, { document, virtualSites }));
       }
       run.print(plans, () =>
         plans.flatMap((plan, i) => [...(i === 0 ? [] : ['']), ...planLines(plan, policies[i], run.paint)]),
@@ -109,14 +112,24 @@ const STAGE_COLUMNS: Column<PlannedStage>[] = [
 
 function differenceLines({ differences, differencesLeftOut }: Plan, paint: Paint): string[] {
   if (differences.length === 0) return ['  none: it applies nowhere, or can’t be compiled'];
-  const lines = differences.flatMap(({ sites, examples, dataplane, workloads, lines, linesLeftOut }) => [
-    `  ${sites} ${sites === 1 ? 'site' : 'sites'} (${examples.join(', ')}${sites > examples.length ? ', ...' : ''}), ${dataplane}, ${workloads.join(', ')}`,
+  const lines = differences.flatMap(({ mode, virtualSites, lines, linesLeftOut, ...where }) => [
+    `  ${virtualSites.join(', ')}, ${mode}: ${placeText(where)}`,
     ...(lines.length === 0
       ? ['    no change']
       : lines.map((line) => `    ${colored(plainText(line), paint)}`)),
     ...(linesLeftOut > 0 ? [`    and ${linesLeftOut} more lines`] : []),
   ]);
   return differencesLeftOut > 0 ? [...lines, `  and ${differencesLeftOut} more kinds of sites`] : lines;
+}
+
+function placeText({
+  sites,
+  examples,
+  dataplane,
+  workloads,
+}: Pick<Plan['differences'][number], 'sites' | 'examples' | 'dataplane' | 'workloads'>): string {
+  const more = sites > examples.length ? ', ...' : '';
+  return `${sites} ${sites === 1 ? 'site' : 'sites'} (${examples.join(', ')}${more}), ${dataplane}, ${workloads.join(', ')}`;
 }
 
 function colored(line: string, paint: Paint): string {

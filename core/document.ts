@@ -103,7 +103,14 @@ export type SourceFault = Omit<Fault, 'pointer'> & {
   column: number;
   field: string;
 };
-export type SourceDocument = { file: string; line: number; document: PlumblineDocument };
+type Place = Pick<SourceFault, 'file' | 'line' | 'column'>;
+export type SourceDocument = {
+  file: string;
+  line: number;
+  document: PlumblineDocument;
+  /** Where a fault of it stands, for what only shows beside other documents. */
+  placed(fault: Fault): SourceFault;
+};
 
 /** Reads the YAML documents (JSON is YAML) of one file; empty ones are skipped. Never throws. */
 export function readDocuments(
@@ -123,7 +130,7 @@ export function readDocuments(
   if ('empty' in parsed) return { documents, faults };
   if (parsed.length > MAX_DOCUMENTS)
     return whole(`the file has ${parsed.length} documents`, `split it; ${MAX_DOCUMENTS} are the most`);
-  const place = (offset: number) => {
+  const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { file, line: Math.max(1, line), column: Math.max(1, col) };
   };
@@ -152,17 +159,19 @@ export function readDocuments(
       continue;
     }
     const checked = checkDocument(yaml.toJS());
-    if (checked.ok) documents.push({ ...placeLine(place(root.range?.[0] ?? 0)), document: checked.document });
-    else
-      for (const { pointer, problem, remedy } of checked.faults)
-        faults.push({ ...place(offsetOf(root, pointer)), field: fieldOf(pointer), problem, remedy });
+    const placed = ({ pointer, problem, remedy }: Fault): SourceFault => ({
+      ...place(offsetOf(root, pointer)),
+      field: fieldOf(pointer),
+      problem,
+      remedy,
+    });
+    if (checked.ok) {
+      const { line } = place(root.range?.[0] ?? 0);
+      documents.push({ file, line, document: checked.document, placed });
+    } else faults.push(...checked.faults.map(placed));
   }
   faults.sort((a, b) => a.line - b.line || a.column - b.column);
   return { documents, faults };
-}
-
-function placeLine({ file, line }: { file: string; line: number }): { file: string; line: number } {
-  return { file, line };
 }
 
 /** Where the first alias stands: refused, since a small file of them can unfold to gigabytes. */

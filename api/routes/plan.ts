@@ -1,18 +1,23 @@
+import { isDeepStrictEqual } from 'node:util';
 import Type from 'typebox';
 import { Compile } from 'typebox/compile';
 import { checkDocument } from '../../core/document.ts';
+import { fieldOf, itemsOf } from '../../core/json.ts';
 import { AllowlistDocument, type AllowlistSpec } from '../../core/model/allowlist.ts';
 import { Plan } from '../../core/model/plan.ts';
 import { PolicyReport } from '../../core/model/policy-report.ts';
+import { VirtualSiteDocument, type VirtualSiteSpec } from '../../core/model/resource.ts';
 import { rolloutName } from '../../core/model/rollout.ts';
 import { SpecBody, specKey } from '../../core/model/signed.ts';
 import { SiteId } from '../../core/model/site.ts';
 import type { SiteState } from '../../core/model/site-state.ts';
-import { type OtherPolicy, type PlannedSite, type PlannedVirtualSite, plan } from '../../core/policy/plan.ts';
+import { type OtherPolicy, type PlannedSite, plan, type Running } from '../../core/policy/plan.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { TableView } from '../../core/ports/table.ts';
 import { problem } from '../../core/problem.ts';
+import type { Fault } from '../../core/schema-faults.ts';
 import { matches } from '../../core/selector.ts';
+import { selectorOf } from '../../core/selector-of.ts';
 import type { Directory } from '../directory.ts';
 import type { App } from '../http/app.ts';
 import { faultErrors, sendProblem } from '../http/problem-reply.ts';
@@ -22,6 +27,16 @@ import type { RouteParts } from './parts.ts';
 const Path = Type.Object({ kind: Type.String({ maxLength: 63, description: 'Allowlist' }), name: SiteId });
 const reports = Compile(PolicyReport);
 const specs = Compile(SpecBody);
+const Body = Type.Object({
+  document: AllowlistDocument,
+  virtualSites: Type.Optional(
+    Type.Array(VirtualSiteDocument, {
+      maxItems: 1000,
+      description: 'Virtual sites that are to be applied before it, and count as they are here',
+    }),
+  ),
+});
+type VirtualSites = ReadonlyMap<string, VirtualSiteSpec>;
 type Parts = Pick<RouteParts, 'directory' | 'store' | 'fleet' | 'specs'>;
 
 /** What applying a document would do; changes nothing, so that everybody may ask. */
@@ -34,26 +49,26 @@ export function planRoute(app: App, { directory, store, fleet, specs }: Parts): 
       summary: 'What applying a document would do: sites, compiled difference, guard rails broken',
       params: Path,
       // Checked below, with the errors that `plumbline validate` gives; here only for the documentation.
-      body: Type.Unsafe<unknown>({ ...AllowlistDocument }),
+      body: Type.Unsafe<unknown>({ ...Body }),
       response: answers(Plan),
     },
     validatorCompiler: () => (value: unknown) => ({ value }),
     handler: async ({ params: { kind, name }, body }, reply) => {
       if (kind !== 'Allowlist')
         return sendProblem(reply, problem('not-found', `a ${kind} has no plan; Allowlist has`));
-      const checked = checkDocument(body);
-      if (!checked.ok) {
-        const [first] = checked.faults;
+      const asked = readBody(body);
+      if ('faults' in asked) {
+        const [first] = asked.faults;
         const detail = `${first?.pointer ?? ''}: ${first?.problem ?? 'it can’t be read'}; ${first?.remedy ?? ''}`;
-        return sendProblem(reply, problem('invalid-document', detail, faultErrors(checked.faults)));
+        return sendProblem(reply, problem('invalid-document', detail, faultErrors(asked.faults)));
       }
-      const { document } = checked;
-      if (document.kind !== kind || document.metadata.name !== name)
+      const { document, given } = asked;
+      if (document.metadata.name !== name)
         return sendProblem(
           reply,
           problem(
             'invalid-document',
-            `the document is ${document.kind} ${document.metadata.name}, the address says ${kind} ${name}`,
+            `the document is Allowlist ${document.metadata.name}, the address says ${kind} ${name}`,
           ),
         );
       const current = fleet();
@@ -61,11 +76,16 @@ export function planRoute(app: App, { directory, store, fleet, specs }: Parts): 
       const stateOf = (site: string) => current.get(site)?.state ?? null;
       const known = directory();
       const stored = known.allowlists.get(name)?.spec ?? null;
+      const held = [...known.virtualSites].map(([site, { resource }]) => [site, resource.spec] as const);
+      const virtualSites = new Map([...held, ...given]);
       return plan({
         document,
         current: stored && { generation: stored.generation, digest: stored.digest },
-        sites: await plannedSites(document, known, stateOf, store),
-        virtualSites: virtualSites(known),
+        sites: await plannedSites(document, virtualSites, known, stateOf, store),
+        virtualSites,
+        changed: [...given.keys()].filter(
+          (site) => !isDeepStrictEqual(known.virtualSites.get(site)?.resource.spec, given.get(site)),
+        ),
         promoted: promotedSpecs(known, name, specs()),
         others: otherPolicies(known, name),
       }) satisfies Plan;
@@ -73,37 +93,58 @@ export function planRoute(app: App, { directory, store, fleet, specs }: Parts): 
   });
 }
 
-function virtualSites({ virtualSites }: Directory): Map<string, PlannedVirtualSite> {
-  return new Map(
-    [...virtualSites].map(([name, { selector, resource }]) => {
-      const { forbidden = [], widestCidr = null, minSoak = null, approval } = resource.spec.guard ?? {};
-      return [
-        name,
-        { selector, guard: { forbidden, widestCidr, minSoak, approval: approval === 'required' } },
-      ];
-    }),
-  );
+type Asked = { document: AllowlistDocument; given: VirtualSites };
+
+/** Pointers of faults are into the body. */
+function readBody(body: unknown): Asked | { faults: Fault[] } {
+  const faults: Fault[] = [];
+  const read = (value: unknown, pointer: string) => {
+    const checked = checkDocument(value);
+    if (checked.ok) return checked.document;
+    for (const fault of checked.faults) faults.push({ ...fault, pointer: pointer + fault.pointer });
+    return null;
+  };
+  const wrongKind = (pointer: string, kind: string, wanted: string) =>
+    faults.push({
+      pointer,
+      problem: `a ${kind} stands where a ${wanted} is needed`,
+      remedy: `write ${wanted}`,
+    });
+  const document = read(fieldOf(body, 'document'), '/document');
+  if (document !== null && document.kind !== 'Allowlist')
+    wrongKind('/document/kind', document.kind, 'Allowlist');
+  const given = new Map<string, VirtualSiteSpec>();
+  for (const [i, value] of itemsOf(fieldOf(body, 'virtualSites')).entries()) {
+    const virtualSite = read(value, `/virtualSites/${i}`);
+    if (virtualSite === null) continue;
+    if (virtualSite.kind === 'VirtualSite') given.set(virtualSite.metadata.name, virtualSite.spec);
+    else wrongKind(`/virtualSites/${i}/kind`, virtualSite.kind, 'VirtualSite');
+  }
+  return document?.kind === 'Allowlist' && faults.length === 0 ? { document, given } : { faults };
 }
 
 /** The sites that any stage is about, with what their newest report says of policy. */
 async function plannedSites(
   { rollout }: AllowlistDocument,
-  { sites, virtualSites }: Directory,
+  virtualSites: VirtualSites,
+  { sites }: Directory,
   stateOf: (site: string) => SiteState | null,
   store: Store,
 ): Promise<PlannedSite[]> {
+  const selectors = rollout.stages.flatMap(({ virtualSite }) => {
+    const known = virtualSites.get(virtualSite);
+    const selector = known === undefined ? null : selectorOf(known);
+    return selector === null ? [] : [selector];
+  });
   const wanted = [...sites.values()].filter(({ spec: { labels } }) =>
-    rollout.stages.some(({ virtualSite }) => {
-      const known = virtualSites.get(virtualSite);
-      return known !== undefined && matches(known.selector, labels);
-    }),
+    selectors.some((selector) => matches(selector, labels)),
   );
   wanted.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const states = wanted.flatMap(({ metadata }) => stateOf(metadata.name) ?? []);
   const said = await readReports(store, states);
   return wanted.map(({ metadata: { name }, spec }) => ({
     id: name,
-    kind: spec.kind ?? stateOf(name)?.kind ?? 'unknown',
+    kind: stateOf(name)?.kind ?? spec.kind ?? 'unknown',
     labels: spec.labels,
     report: said.get(name) ?? null,
   }));
@@ -140,11 +181,11 @@ async function readReports(
 }
 
 /** What each virtual site was promoted to, of one policy; a generation whose content is gone is left out. */
-function promotedSpecs({ rollouts }: Directory, name: string, view: TableView): Map<string, AllowlistSpec> {
-  const promoted = new Map<string, AllowlistSpec>();
+function promotedSpecs({ rollouts }: Directory, name: string, view: TableView): Map<string, Running> {
+  const promoted = new Map<string, Running>();
   for (const { virtualSite, assigned } of rollouts.get(rolloutName('Allowlist', name))?.spec.promoted ?? []) {
     const spec = specOf(view, name, assigned.generation);
-    if (spec !== null) promoted.set(virtualSite, spec);
+    if (spec !== null) promoted.set(virtualSite, { spec, mode: assigned.mode });
   }
   return promoted;
 }

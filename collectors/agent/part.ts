@@ -43,9 +43,12 @@ export function policyPart(world: PartWorld): PolicyReport {
     labelsSeen: world.state.site?.version ?? null,
     keyring: keys === null ? null : { version: keys.version, ids: keys.keys.map(({ id }) => id) },
     dataplane: world.dataplane,
-    workloads: world.workloads
-      .slice(0, 64)
-      .map(({ name, labels, binding }) => ({ name, labels, binding: binding.kind })),
+    workloads: world.workloads.slice(0, 64).map(({ name, labels, binding }) => ({
+      name,
+      labels,
+      binding: binding.kind,
+      boundTo: binding.kind === 'user' ? String(binding.uid) : binding.name,
+    })),
     policies: statuses.sort((a, b) => isOver(a) - isOver(b)).slice(0, MAX_POLICIES),
     flows: world.flows.flows,
     flowsLeftOut: world.flows.leftOut,

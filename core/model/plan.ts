@@ -48,9 +48,12 @@ export const Plan = Type.Object({
       ),
     }),
   ),
-  /** What changes in the dataplane, once for all sites at which it is the same. 16 at most. */
+  /** What each stage changes in the dataplane, once for all sites at which it is the same. 16 at most. */
   differences: Type.Array(
     Type.Object({
+      mode: Mode,
+      /** Of the stages. */
+      virtualSites: Type.Array(Type.String()),
       sites: Count,
       /** 3 of them. */
       examples: Type.Array(Type.String()),

@@ -131,7 +131,13 @@ export const PolicyReport = Type.Object({
   dataplane: Type.Enum(['nftables', 'simulated', 'none']),
   /** What the site's owner said a workload is, for plans; the site controls it. */
   workloads: Type.Array(
-    Type.Object({ name: Name, binding: Type.Enum(['user', 'interface']), labels: Labels }),
+    Type.Object({
+      name: Name,
+      binding: Type.Enum(['user', 'interface']),
+      /** The user's number, or the interface's name. */
+      boundTo: Type.Optional(Name),
+      labels: Labels,
+    }),
     { maxItems: 64 },
   ),
   policies: Type.Array(PolicyStatus, { maxItems: 16 }),

@@ -3,15 +3,19 @@ import { renderRules } from '../dataplane/nftables/render.ts';
 import type { AllowlistDocument, AllowlistSpec, Mode } from '../model/allowlist.ts';
 import type { Plan, PlannedOutcome, Violation } from '../model/plan.ts';
 import type { PolicyReport } from '../model/policy-report.ts';
-import type { Assignment } from '../model/signed.ts';
+import type { VirtualSiteSpec } from '../model/resource.ts';
 import type { Labels, SiteKind } from '../model/site.ts';
 import type { Workload } from '../ports/enforcer.ts';
 import { matches, parseSelector, type Selector } from '../selector.ts';
+import { selectorOf } from '../selector-of.ts';
 import type { PortRange } from './destination.ts';
 import { digestOf } from './digest.ts';
-import { guardFaults, peersOf } from './guard.ts';
+import { peersOf } from './guard.ts';
+import { asksApproval, guardsAt, ownerOf } from './guards.ts';
 import { ruleDifference } from './rule-diff.ts';
-import { durationMs, stagePlan } from './strategy.ts';
+import { type StageWorld, stageFaults } from './stage-faults.ts';
+import { stagePlan } from './strategy.ts';
+import { isSupported } from './supported.ts';
 
 /** Bounds of what a plan lists; what is left out is counted in it. */
 const SITES_SHOWN = 200;
@@ -35,21 +39,24 @@ export type OtherPolicy = {
   virtualSites: readonly { name: string; isOnItsWay: boolean }[];
 };
 
-export type PlannedVirtualSite = {
-  selector: Selector;
-  guard: Assignment['guard'] & { minSoak: string | null; approval: boolean };
-};
+/** What a virtual site runs. */
+export type Running = { spec: AllowlistSpec; mode: Mode };
 
 export type PlanInput = {
   document: AllowlistDocument;
   /** As it stands at the hub; null when it is new. */
   current: { generation: number; digest: string } | null;
+  /** Every site that is a member of a stage's virtual site. */
   sites: readonly PlannedSite[];
-  virtualSites: ReadonlyMap<string, PlannedVirtualSite>;
+  /** As the hub has them, with those of the same change as they are to be. */
+  virtualSites: ReadonlyMap<string, VirtualSiteSpec>;
+  /** Those of the same change that the hub has not, or otherwise. */
+  changed: readonly string[];
   /** What each virtual site was promoted to, of this policy. */
-  promoted: ReadonlyMap<string, AllowlistSpec>;
+  promoted: ReadonlyMap<string, Running>;
   others: readonly OtherPolicy[];
 };
+type Selectors = ReadonlyMap<string, Selector>;
 
 /** A site in its stage, and what the policy means there. */
 type Placed = { site: PlannedSite; stage: number; outcome: PlannedOutcome; selected: Workload[] };
@@ -60,8 +67,11 @@ export function plan(input: PlanInput): Plan {
   const digest = digestOf(document.spec);
   const isSame = current !== null && current.digest === digest;
   const generation = current === null ? 1 : isSame ? current.generation : current.generation + 1;
-  const placed = placeSites(input);
-  const compiled = differences(input, placed);
+  const world = worldOf(input);
+  const selectors = selectorsOf(input);
+  const placed = placeSites(input, selectors);
+  const compiled = uncompilable(document, placed);
+  const stages = [...stageFaults(document, world)].map(({ code: _, ...fault }) => fault);
   return {
     kind: 'Allowlist',
     name: document.metadata.name,
@@ -69,17 +79,49 @@ export function plan(input: PlanInput): Plan {
     digest,
     effect: current === null ? 'created' : isSame ? 'unchanged' : 'updated',
     stages: document.rollout.stages.map((stage, i) => stageOf(stagePlan(stage), i, document, placed)),
-    ...compiled.shown,
+    ...differences(
+      input,
+      placed.filter(({ site }) => !compiled.sites.has(site)),
+    ),
     names: namesOf(document.spec),
-    overlaps: overlaps(input, placed),
-    violations: [...stageViolations(input, placed), ...compiled.violations],
-    notes: notes(input),
+    overlaps: overlaps(input, placed, selectors),
+    violations: distinct([...stages, ...compiled.violations]),
+    notes: notes(input, world),
   };
 }
 
+function worldOf({ sites, virtualSites }: PlanInput): StageWorld {
+  const byName = new Map(sites.map((site) => [site.id, site]));
+  const kindOf = (kind: PlannedSite['kind'] | undefined) =>
+    kind === undefined || kind === 'unknown' ? null : kind;
+  return {
+    virtualSite: (name) => {
+      const spec = virtualSites.get(name);
+      return spec && { spec };
+    },
+    allVirtualSites: () => [...virtualSites].map(([name, spec]) => ({ metadata: { name }, spec })),
+    allSites: () => sites.map(({ id, labels }) => ({ metadata: { name: id }, spec: { labels } })),
+    kindOf: (site) => kindOf(byName.get(site)?.kind),
+  };
+}
+
+function selectorsOf({ document, others, virtualSites }: PlanInput): Selectors {
+  const used = new Set([
+    ...document.rollout.stages.map(({ virtualSite }) => virtualSite),
+    ...others.flatMap((other) => other.virtualSites.map(({ name }) => name)),
+  ]);
+  return new Map(
+    [...used].flatMap((name) => {
+      const spec = virtualSites.get(name);
+      const selector = spec === undefined ? null : selectorOf(spec);
+      return selector === null ? [] : [[name, selector] as const];
+    }),
+  );
+}
+
 /** Every site with the first stage that is about it, so that a site of two belongs to the earlier. */
-function placeSites({ document, sites, virtualSites }: PlanInput): Placed[] {
-  const stages = document.rollout.stages.map(({ virtualSite }) => virtualSites.get(virtualSite)?.selector);
+function placeSites({ document, sites }: PlanInput, selectors: Selectors): Placed[] {
+  const stages = document.rollout.stages.map(({ virtualSite }) => selectors.get(virtualSite));
   return sites.flatMap((site) => {
     const stage = stages.findIndex((selector) => selector !== undefined && matches(selector, site.labels));
     return stage < 0 ? [] : [{ site, stage, ...outcomeAt(document.spec, site) }];
@@ -88,7 +130,7 @@ function placeSites({ document, sites, virtualSites }: PlanInput): Placed[] {
 
 function outcomeAt(spec: AllowlistSpec, { kind, report }: PlannedSite): Pick<Placed, 'outcome' | 'selected'> {
   const none = (outcome: PlannedOutcome) => ({ outcome, selected: [] });
-  if (kind === 'kubernetes' || kind === 'hosted-control-plane') return none('unsupported');
+  if (kind !== 'unknown' && !isSupported(kind, undefined)) return none('unsupported');
   if (report === null) return none('unknown');
   if (report.enforcement !== 'on') return none(report.enforcement);
   if (report.dataplane === 'none') return none('unsupported');
@@ -96,7 +138,7 @@ function outcomeAt(spec: AllowlistSpec, { kind, report }: PlannedSite): Pick<Pla
   return { outcome: selected.length === 0 ? 'not-applicable' : 'applies', selected };
 }
 
-/** A site does not say which user or interface it bound; for what changes that makes no difference. */
+/** For what a policy selects, which user or interface it is makes no difference. */
 function workloadsOf(report: NonNullable<PlannedSite['report']>): Workload[] {
   return report.workloads.map(({ name, binding, labels }, i) => ({
     name,
@@ -135,49 +177,112 @@ function stageOf(
 }
 
 type Differences = Pick<Plan, 'differences' | 'differencesLeftOut'>;
+/** Sites that have the same workloads and run the same before and after a step. */
+type Step = { placed: Placed[]; before: Running | null; after: Running; virtualSites: Set<string> };
 
-/** Compiled before and after, once for all sites that have the same workloads and run the same. */
-function differences(
-  { document, promoted }: PlanInput,
-  placed: readonly Placed[],
-): { shown: Differences; violations: Violation[] } {
+/** Stage after stage: what is there before, and what it brings. */
+function differences({ document, promoted }: PlanInput, placed: readonly Placed[]): Differences {
   const { spec, rollout } = document;
-  const groups = new Map<string, { first: Placed; sites: string[]; before: AllowlistSpec | null }>();
+  const steps = new Map<string, Step>();
+  for (const [i, stage] of rollout.stages.entries()) {
+    const { virtualSite, mode } = stagePlan(stage);
+    const first = rollout.stages.findIndex((one) => one.virtualSite === virtualSite);
+    const audited = rollout.stages[i - 1];
+    const before =
+      first < i && audited !== undefined
+        ? { spec, mode: stagePlan(audited).mode }
+        : (promoted.get(virtualSite) ?? null);
+    for (const one of placed) {
+      if (one.stage !== first || one.outcome !== 'applies') continue;
+      const was = before === null ? null : [digestOf(before.spec), before.mode];
+      const key = JSON.stringify([workloadsKey(one), was, mode]);
+      const step = steps.get(key) ?? { placed: [], before, after: { spec, mode }, virtualSites: new Set() };
+      steps.set(key, step);
+      step.placed.push(one);
+      step.virtualSites.add(virtualSite);
+    }
+  }
+  const all = [...steps.values()].sort((a, b) => b.placed.length - a.placed.length);
+  return {
+    differences: all.slice(0, DIFFERENCES_SHOWN).map(differenceOf),
+    differencesLeftOut: Math.max(0, all.length - DIFFERENCES_SHOWN),
+  };
+}
+
+function differenceOf({ placed, before, after, virtualSites }: Step): Plan['differences'][number] {
+  const [first] = placed;
+  const bound = boundOf(placed);
+  const rules = (running: Running | null) =>
+    running === null
+      ? []
+      : renderRules(running.spec, selectedNames(running.spec, first, bound), running.mode);
+  const lines = ruleDifference(rules(before), rules(after));
+  return {
+    mode: after.mode,
+    virtualSites: [...virtualSites],
+    sites: placed.length,
+    examples: placed.slice(0, EXAMPLES).map(({ site }) => site.id),
+    dataplane: first?.site.report?.dataplane ?? 'unknown',
+    workloads: first?.selected.map(({ name }) => name) ?? [],
+    lines: lines.slice(0, LINES_SHOWN),
+    linesLeftOut: Math.max(0, lines.length - LINES_SHOWN),
+  };
+}
+
+/** Which user or interface a workload is may differ from site to site, and makes no other difference. */
+function workloadsKey({ site: { report } }: Placed): string {
+  const workloads = report?.workloads.map(({ boundTo: _, ...one }) => one);
+  return JSON.stringify([report?.dataplane, workloads]);
+}
+
+/** What each workload is, as far as the sites have said it. */
+function boundOf(placed: readonly Placed[]): Map<string, string> {
+  const said = new Map<string, { kind: string; ids: Set<string | undefined> }>();
+  for (const { name, binding, boundTo } of placed.flatMap(({ site }) => site.report?.workloads ?? [])) {
+    const known = said.get(name) ?? { kind: binding, ids: new Set() };
+    said.set(name, known);
+    known.ids.add(boundTo);
+  }
+  return new Map(
+    [...said].map(([name, { kind, ids }]) => {
+      const [only] = ids;
+      if (ids.size === 1 && only !== undefined) return [name, `${kind} ${only}`];
+      const known = [...ids].filter((id) => id !== undefined);
+      const which =
+        known.length === 0 ? 'which the site knows' : `${known.slice(0, EXAMPLES).join(', ')}, ...`;
+      return [name, `the site's own ${kind}: ${which}`];
+    }),
+  );
+}
+
+function selectedNames(spec: AllowlistSpec, first: Placed | undefined, bound: ReadonlyMap<string, string>) {
+  const { report = null } = first?.site ?? {};
+  const selected = report === null ? [] : selectedOf(spec, workloadsOf(report));
+  return selected.map(({ name }) => ({ name, binding: bound.get(name) ?? '' }));
+}
+
+/** Sites whose dataplane can't express it, and what keeps it from that. */
+function uncompilable(
+  document: AllowlistDocument,
+  placed: readonly Placed[],
+): { sites: ReadonlySet<PlannedSite>; violations: Violation[] } {
+  const groups = new Map<string, PlannedSite[]>();
   for (const one of placed) {
     if (one.outcome !== 'applies') continue;
-    const before = promoted.get(rollout.stages[one.stage]?.virtualSite ?? '') ?? null;
-    const { dataplane, workloads } = one.site.report ?? {};
-    const key = JSON.stringify([dataplane, workloads, before === null ? null : digestOf(before)]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { first: one, sites: [one.site.id], before });
-    else group.sites.push(one.site.id);
+    const key = workloadsKey(one);
+    const group = groups.get(key) ?? [];
+    groups.set(key, group);
+    group.push(one.site);
   }
-  const violations: Violation[] = [];
-  const shown: Plan['differences'] = [];
-  for (const { first, sites, before } of [...groups.values()].toSorted(
-    (a, b) => b.sites.length - a.sites.length,
-  )) {
-    const { report } = first.site;
-    const workloads = report === null ? [] : workloadsOf(report);
-    const faults = faultsAt(document, workloads, sites);
-    violations.push(...faults);
-    if (faults.length > 0 || shown.length === DIFFERENCES_SHOWN) continue;
-    const was = before === null ? [] : rulesAt(before, workloads);
-    const lines = ruleDifference(was, rulesAt(spec, workloads));
-    shown.push({
-      sites: sites.length,
-      examples: sites.slice(0, EXAMPLES),
-      dataplane: report?.dataplane ?? 'unknown',
-      workloads: first.selected.map(({ name }) => name),
-      lines: lines.slice(0, LINES_SHOWN),
-      linesLeftOut: Math.max(0, lines.length - LINES_SHOWN),
-    });
-  }
-  const left = groups.size - shown.length - new Set(violations.map(({ problem }) => problem)).size;
-  return {
-    shown: { differences: shown, differencesLeftOut: Math.max(0, left) },
-    violations: distinct(violations),
-  };
+  const sites = new Set<PlannedSite>();
+  const violations = [...groups.values()].flatMap((group) => {
+    const report = group[0]?.report ?? null;
+    const ids = group.map(({ id }) => id);
+    const faults = faultsAt(document, report === null ? [] : workloadsOf(report), ids);
+    if (faults.length > 0) for (const site of group) sites.add(site);
+    return faults;
+  });
+  return { sites, violations };
 }
 
 /** What the dataplane of some sites can't express. */
@@ -195,29 +300,19 @@ function faultsAt(
   }));
 }
 
-/** The rules of a policy for the workloads that it selects, as people read them. */
-function rulesAt(spec: AllowlistSpec, workloads: readonly Workload[]): string[] {
-  const bound = selectedOf(spec, workloads).map(({ name, binding }) => ({
-    name,
-    binding: binding.kind === 'user' ? 'by its user' : 'by its interface',
-  }));
-  return renderRules(spec, bound);
-}
-
 function selectedOf(spec: AllowlistSpec, workloads: readonly Workload[]): Workload[] {
   const selector = parseSelector(spec.workloads);
   return workloads.filter(({ labels }) => selector.ok && matches(selector.selector, labels));
 }
 
-function isIn(name: string, site: PlannedSite, virtualSites: PlanInput['virtualSites']): boolean {
-  const known = virtualSites.get(name);
-  return known !== undefined && matches(known.selector, site.labels);
-}
-
-function overlaps({ others, virtualSites }: PlanInput, placed: readonly Placed[]): Plan['overlaps'] {
+function overlaps({ others }: PlanInput, placed: readonly Placed[], selectors: Selectors): Plan['overlaps'] {
+  const isIn = (name: string, { labels }: PlannedSite) => {
+    const selector = selectors.get(name);
+    return selector !== undefined && matches(selector, labels);
+  };
   return others.flatMap(({ name, spec, virtualSites: at }) => {
     const shared = placed.flatMap(({ site, selected }) => {
-      const where = at.filter((one) => isIn(one.name, site, virtualSites));
+      const where = at.filter((one) => isIn(one.name, site));
       const workloads = selectedOf(spec, selected);
       return where.length === 0 || workloads.length === 0
         ? []
@@ -235,50 +330,6 @@ function overlaps({ others, virtualSites }: PlanInput, placed: readonly Placed[]
       },
     ];
   });
-}
-
-/** Guard rails, virtual sites that are not there or are chosen by what sites say of themselves, sites that can't take it. */
-function stageViolations({ document, virtualSites }: PlanInput, placed: readonly Placed[]): Violation[] {
-  const violations: Violation[] = [];
-  for (const [i, stage] of document.rollout.stages.entries()) {
-    const { virtualSite, soakMs } = stagePlan(stage);
-    const pointer = `/rollout/stages/${i}`;
-    const known = virtualSites.get(virtualSite);
-    const add = (at: string, problem: string, remedy: string) =>
-      void violations.push({ pointer: at, virtualSite, problem, remedy });
-    if (known === undefined) {
-      add(
-        `${pointer}/virtualSite`,
-        `there is no virtual site ${virtualSite}`,
-        'apply it first, or name another',
-      );
-      continue;
-    }
-    const said = known.selector.find(({ key }) => /^(discovered|proposed)\//.test(key));
-    if (said !== undefined)
-      add(
-        `${pointer}/virtualSite`,
-        `${virtualSite} is chosen by ${said.key}, which sites say of themselves`,
-        'policy goes by given labels only: choose a virtual site of those',
-      );
-    const { minSoak } = known.guard;
-    if (minSoak !== null && soakMs < durationMs(minSoak))
-      add(
-        `${pointer}/verify/soak`,
-        `${virtualSite}'s guard wants a soak of at least ${minSoak}`,
-        `write soak: ${minSoak} or longer`,
-      );
-    for (const fault of guardFaults(document.spec, known.guard))
-      add(`/spec${fault.pointer}`, fault.problem, fault.remedy);
-    const unable = placed.filter((one) => one.stage === i && one.outcome === 'unsupported');
-    if (unable.length > 0 && document.rollout.unsupportedSites !== 'exclude')
-      add(
-        `${pointer}/virtualSite`,
-        `${some(unable.map(({ site }) => site.id))} can't enforce it`,
-        'take them out of the virtual site, or write unsupportedSites: exclude',
-      );
-  }
-  return distinct(violations);
 }
 
 function namesOf(spec: AllowlistSpec): Plan['names'] {
@@ -300,7 +351,7 @@ function portText({ protocol, from, to }: PortRange): string {
   return `${from === to ? from : `${from}-${to}`}/${protocol}`;
 }
 
-function notes({ document, virtualSites }: PlanInput): string[] {
+function notes({ document, changed }: PlanInput, world: StageWorld): string[] {
   const { spec, rollout } = document;
   const dropped = (direction: string) =>
     `the selected workloads are isolated for ${direction}: new connections that no rule of any allowlist lets through are refused`;
@@ -315,9 +366,15 @@ function notes({ document, virtualSites }: PlanInput): string[] {
     lines.push(
       'a guard’s forbidden networks can’t be checked for names before they are resolved; sites check what is written',
     );
-  const approvers = rollout.stages.filter(({ virtualSite }) => virtualSites.get(virtualSite)?.guard.approval);
-  for (const { virtualSite } of approvers)
-    lines.push(`${virtualSite} needs the agreement of an approver who is not its author`);
+  for (const { virtualSite } of rollout.stages) {
+    const held = asksApproval(guardsAt(virtualSite, world));
+    if (held !== undefined)
+      lines.push(
+        `${virtualSite} needs the agreement of an approver who is not its author, by the guard of ${ownerOf(held)}`,
+      );
+  }
+  for (const name of changed)
+    lines.push(`virtual site ${name} is taken as it is in the same documents, not as the hub has it`);
   return [...new Set(lines)];
 }
 

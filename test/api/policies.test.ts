@@ -24,7 +24,9 @@ afterAll(() => door.close());
 
 describe('before anything is applied', () => {
   test('a plan says which sites, what is compiled, and what is missing', async () => {
-    const answer = await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', { body: payments() });
+    const answer = await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', {
+      body: { document: payments() },
+    });
     expect(answer.status, answer.text).toBe(200);
     expect(Compile(Plan).Errors(answer.body)).toEqual([]);
     expect(answer.body).toMatchObject({
@@ -51,7 +53,9 @@ describe('before anything is applied', () => {
       ...payments({ egress: [{ name: 'r', to: [{ cidr: '10.1.0.0/16', ports: ['443/TCP'] }] }] }),
       rollout: { stages: [{ virtualSite: 'strict' }] },
     };
-    const planned = await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', { body });
+    const planned = await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', {
+      body: { document: body },
+    });
     expect(planned.body).toMatchObject({
       violations: [{ pointer: '/spec/egress/0/to/0', virtualSite: 'strict' }],
     });
@@ -61,16 +65,43 @@ describe('before anything is applied', () => {
 
   test('a document with faults is refused with each of them, for a plan as for an apply', async () => {
     const body = payments({ egress: [{ name: 'r', to: ['https://a.example/path'] }] });
-    for (const answer of [
-      await put(door, 'Allowlist', 'payments', body),
-      await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', { body }),
-    ]) {
+    const applied = await put(door, 'Allowlist', 'payments', body);
+    const planned = await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', {
+      body: { document: body },
+    });
+    for (const [answer, above] of [
+      [applied, ''],
+      [planned, '/document'],
+    ] as const) {
       expect(answer.status).toBe(422);
       expect(answer.body).toMatchObject({
         code: 'invalid-document',
-        errors: [{ pointer: '/spec/egress/0/to/0', detail: expect.stringContaining('leave the path out') }],
+        errors: [
+          { pointer: `${above}/spec/egress/0/to/0`, detail: expect.stringContaining('leave the path out') },
+        ],
       });
     }
+  });
+
+  test('a virtual site that is applied with it counts as it will be', async () => {
+    const document = { ...payments(), rollout: { stages: [{ virtualSite: 'fresh' }] } };
+    const ask = (virtualSites: unknown[]) =>
+      door.call('POST', '/api/v1/policies/Allowlist/payments/plan', { body: { document, virtualSites } });
+    expect((await ask([])).body).toMatchObject({
+      stages: [{ sites: 0 }],
+      violations: [{ pointer: '/rollout/stages/0/virtualSite' }],
+    });
+    const fresh = await ask([virtualSite('fresh', { selector: 'env=prod' })]);
+    expect(fresh.body).toMatchObject({ stages: [{ sites: 1 }], violations: [] });
+    expect(fresh.text).toContain('virtual site fresh is taken as it is in the same documents');
+    const guard = { minSoak: '3d' };
+    expect((await ask([virtualSite('fresh', { selector: 'env=prod', guard })])).body).toMatchObject({
+      violations: [{ pointer: '/rollout/stages/0/verify/soak', virtualSite: 'fresh' }],
+    });
+    expect((await ask([payments()])).body).toMatchObject({
+      code: 'invalid-document',
+      errors: [{ pointer: '/virtualSites/0/kind' }],
+    });
   });
 
   test('a document of another kind or name than its address is refused', async () => {
@@ -141,7 +172,9 @@ describe('a policy that was applied', () => {
     const by = (method: string, path: string, sent?: unknown) =>
       door.call(method, path, { token, ...(sent !== undefined && { body: sent }) });
     expect((await by('GET', '/api/v1/rollouts/Allowlist/payments')).status).toBe(200);
-    expect((await by('POST', '/api/v1/policies/Allowlist/payments/plan', payments())).status).toBe(200);
+    expect(
+      (await by('POST', '/api/v1/policies/Allowlist/payments/plan', { document: payments() })).status,
+    ).toBe(200);
     expect((await by('PUT', '/api/v1/policies/Allowlist/payments', payments())).status).toBe(403);
     expect((await by('POST', '/api/v1/rollouts/Allowlist/payments/promote')).status).toBe(403);
     expect((await by('POST', '/api/v1/keys/rotate')).status).toBe(403);

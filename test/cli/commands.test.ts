@@ -205,6 +205,29 @@ describe('apply', () => {
     expect(hub.asked).toHaveLength(2);
   });
 
+  test('validate knows the virtual sites of the same documents, and leaves others to the hub', async () => {
+    const policy = (virtualSite: string) => `---
+apiVersion: plumbline.io/v1
+kind: Allowlist
+metadata: {name: payments}
+spec: {workloads: {}, egress: [{name: out, to: [{cidr: 10.0.0.0/8, ports: [443/TCP]}]}]}
+rollout: {stages: [{virtualSite: ${virtualSite}}]}
+`;
+    const guarded = document('a').replace(
+      /spec:.*/s,
+      'spec: {selector: env=a, guard: {widestCidr: 16, minSoak: 1h}}\n',
+    );
+    const { code, err } = await cli('validate -f -', guarded + policy('a'));
+    expect(code).toBe(1);
+    expect(err).toContain(
+      ":9:49: spec.egress[0].to[0]: 10.0.0.0/8 is wider than /16, the widest that the virtual site's guard lets in (virtual site a)",
+    );
+    expect(err).toContain(
+      'rollout.stages[0].verify.soak: the guard of virtual site a asks for a soak of 1h at least; set verify.soak',
+    );
+    expect((await cli('validate -f -', guarded + policy('elsewhere'))).code).toBe(0);
+  });
+
   test('validate needs no hub', async () => {
     await hub.stop();
     expect(await cli('validate -f -', document('a'))).toEqual({ code: 0, out: '1 valid\n', err: '' });

@@ -277,12 +277,21 @@ rollout: {stages: [{virtualSite: test}]}
 
   test('shows sites, difference, names, overlaps and notes', async () => {
     hub.on('POST /api/v1/policies/Allowlist/payments/plan', () => ({ value: madeUpPlan() }));
+    const test =
+      'apiVersion: plumbline.io/v1\nkind: VirtualSite\nmetadata: {name: test}\nspec: {selector: env=test}\n';
+    writeFileSync(join(dataDir, 'both.yaml'), `${DOCUMENT}---\n${test}`);
+    expect((await cli(`plan -f ${join(dataDir, 'both.yaml')}`)).code).toBe(0);
+    expect(hub.asked.at(-1)?.body).toMatchObject({
+      document: { metadata: { name: 'payments' } },
+      virtualSites: [{ metadata: { name: 'test' } }],
+    });
     const { code, out } = await cli(`plan -f ${file()}`);
     expect(code).toBe(0);
-    expect(hub.asked[0]?.body).toMatchObject({ kind: 'Allowlist', metadata: { name: 'payments' } });
+    expect(hub.asked.at(-1)?.body).toEqual({ document: expect.anything(), virtualSites: [] });
     expect(out).toMatch(/^ {2}test +enforce +3 +2 +1 off$/m);
     expect(out).toContain('test/test-c: enforcement is off there');
     expect(out).toContain('    +   ip daddr 203.0.113.0/24 tcp dport 443 counter "payments-api" accept');
+    expect(out).toContain('  test, enforce: 2 sites (test-a, test-b), nftables, checkout');
     expect(out).toContain('api.payments.example: it is enforced by address');
     expect(out).toContain('allowlist/base selects checkout at 1 of these sites too (test-a)');
     expect(out).toContain('exempt is only');

@@ -306,12 +306,14 @@ export function madeUpPlan(): Plan {
     ],
     differences: [
       {
+        mode: 'enforce',
+        virtualSites: ['test'],
         sites: 2,
         examples: ['test-a', 'test-b'],
         dataplane: 'nftables',
         workloads: ['checkout'],
         lines: [
-          '  chain "egress of checkout" { # by its user',
+          '  chain "egress of checkout" { # user 1001',
           '+   ip daddr 203.0.113.0/24 tcp dport 443 counter "payments-api" accept',
         ],
         linesLeftOut: 0,

@@ -1,4 +1,4 @@
-import type { AllowlistSpec } from '../../model/allowlist.ts';
+import type { AllowlistSpec, Mode } from '../../model/allowlist.ts';
 import { nameSet } from './identifiers.ts';
 import { linesOf } from './lines.ts';
 import { matching } from './statement.ts';
@@ -6,12 +6,15 @@ import { ruleText } from './words.ts';
 
 /**
  * A policy as it is compiled, in the manner of `nft list`, for people: one line a match, so that two of these differ where
- * the policies do. `binding` says what a workload is, as "user checkout". The specification is valid.
+ * the policies do. `binding` says what a workload is, as "user checkout". The specification is valid. In audit what no rule
+ * lets through is counted and goes on.
  */
 export function renderRules(
   spec: AllowlistSpec,
   workloads: readonly { name: string; binding: string }[],
+  mode: Mode,
 ): string[] {
+  const otherwise = mode === 'audit' ? 'counter "would be denied"' : 'counter "denied" reject';
   const text: string[] = [];
   for (const direction of ['egress', 'ingress'] as const) {
     const rules = spec[direction];
@@ -26,7 +29,7 @@ export function renderRules(
       }),
     );
     for (const { name, binding } of workloads)
-      text.push(`chain "${direction} of ${name}" { # ${binding}`, ...lines, '  counter "denied" reject', '}');
+      text.push(`chain "${direction} of ${name}" { # ${binding}`, ...lines, `  ${otherwise}`, '}');
   }
   return text;
 }

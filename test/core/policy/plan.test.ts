@@ -1,16 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { checkDocument } from '../../../core/document.ts';
 import type { AllowlistDocument } from '../../../core/model/allowlist.ts';
+import type { VirtualSiteSpec } from '../../../core/model/resource.ts';
 import { digestOf } from '../../../core/policy/digest.ts';
-import {
-  type OtherPolicy,
-  type PlanInput,
-  type PlannedSite,
-  type PlannedVirtualSite,
-  plan,
-} from '../../../core/policy/plan.ts';
+import { type OtherPolicy, type PlanInput, type PlannedSite, plan } from '../../../core/policy/plan.ts';
 import { ruleDifference } from '../../../core/policy/rule-diff.ts';
-import { parseSelector } from '../../../core/selector.ts';
 
 function payments(
   change: Record<string, unknown> = {},
@@ -51,13 +45,8 @@ function site(
   };
 }
 
-function virtualSite(selector: string, guard: Partial<PlannedVirtualSite['guard']> = {}): PlannedVirtualSite {
-  const parsed = parseSelector(selector);
-  if (!parsed.ok) throw new Error(parsed.reason);
-  return {
-    selector: parsed.selector,
-    guard: { forbidden: [], widestCidr: null, minSoak: null, approval: false, ...guard },
-  };
+function virtualSite(selector: string, guard?: VirtualSiteSpec['guard']): VirtualSiteSpec {
+  return { selector, ...(guard !== undefined && { guard }) };
 }
 
 const SITES = [
@@ -77,6 +66,7 @@ function planned(change: Partial<PlanInput> = {}) {
     current: null,
     sites: SITES,
     virtualSites: VIRTUAL_SITES,
+    changed: [],
     promoted: new Map(),
     others: [],
     ...change,
@@ -163,7 +153,7 @@ describe('the compiled difference', () => {
     const before = payments({
       egress: [{ name: 'payments-api', to: [{ cidr: '198.51.100.0/24', ports: ['443/TCP'] }] }],
     }).spec;
-    const { differences } = planned({ promoted: new Map([['test', before]]) });
+    const { differences } = planned({ promoted: new Map([['test', { spec: before, mode: 'enforce' }]]) });
     expect(differences.map(({ examples }) => examples)).toEqual([
       ['t1', 't2'],
       ['p1', 'p2'],
@@ -176,12 +166,38 @@ describe('the compiled difference', () => {
     expect(differences[0]?.lines.find((line) => line.startsWith('  '))).toContain('egress of checkout');
   });
 
+  test('is what each stage compiles to: an audit refuses nothing, and what comes after it only adds that', () => {
+    const stages = [{ virtualSite: 'test', mode: 'audit' }, { virtualSite: 'test' }, { virtualSite: 'prod' }];
+    const { differences } = planned({ document: payments({}, { stages }) });
+    const steps = differences.map(({ mode, virtualSites, examples }) => [mode, virtualSites, examples]);
+    expect(steps).toEqual([
+      ['audit', ['test'], ['t1', 't2']],
+      ['enforce', ['test'], ['t1', 't2']],
+      ['enforce', ['prod'], ['p1', 'p2']],
+    ]);
+    expect(differences[0]?.lines.join('\n')).not.toContain('reject');
+    expect(differences[1]?.lines.slice(1)).toEqual([
+      '-   counter "would be denied"',
+      '+   counter "denied" reject',
+    ]);
+    expect(differences[2]?.lines.at(-2)).toBe('+   counter "denied" reject');
+  });
+
+  test('says which user or interface a workload is, where the sites have said it', () => {
+    const said = (id: string, boundTo?: string) =>
+      site(id, 'test', { workloads: [{ ...CHECKOUT, ...(boundTo !== undefined && { boundTo }) }] });
+    const chain = (...sites: PlannedSite[]) => planned({ sites }).differences[0]?.lines[0];
+    expect(chain(said('t1', '1001'), said('t2', '1001'))).toContain('# user 1001');
+    expect(chain(said('t1', '1001'), said('t2', '1007'))).toContain("# the site's own user: 1001, 1007, ...");
+    expect(chain(said('t1'))).toContain("# the site's own user: which the site knows");
+  });
+
   test('is empty when nothing changes', () => {
     const { spec } = payments();
     const { differences, effect, generation } = planned({
       promoted: new Map([
-        ['test', spec],
-        ['prod', spec],
+        ['test', { spec, mode: 'enforce' }],
+        ['prod', { spec, mode: 'enforce' }],
       ]),
       current: { generation: 7, digest: digestOf(spec) },
     });
@@ -266,7 +282,14 @@ describe('what keeps it from being rolled out', () => {
       ['prod', virtualSite('env=prod', { forbidden: ['203.0.113.9/32'] })] as const,
     ]);
     expect(problems({ virtualSites })).toEqual([
-      "/spec/egress/0/to/1 prod: 203.0.113.0/24 reaches 203.0.113.9/32, which the virtual site's guard forbids",
+      "/spec/egress/0/to/1 prod: 203.0.113.0/24 reaches 203.0.113.9/32, which the virtual site's guard forbids (virtual site prod)",
+    ]);
+  });
+
+  test('the guard of another virtual site that has one of its sites', () => {
+    const guarded = virtualSite('env in (prod),!spare', { widestCidr: 28 });
+    expect(problems({ virtualSites: new Map([...VIRTUAL_SITES, ['pci', guarded] as const]) })).toEqual([
+      "/spec/egress/0/to/1 prod: 203.0.113.0/24 is wider than /28, the widest that the virtual site's guard lets in (virtual site pci, to which site p1 belongs too)",
     ]);
   });
 
@@ -276,21 +299,23 @@ describe('what keeps it from being rolled out', () => {
       ['prod', virtualSite('env=prod', { minSoak: '30m' })] as const,
     ]);
     expect(problems({ virtualSites })).toEqual([
-      "/rollout/stages/1/verify/soak prod: prod's guard wants a soak of at least 30m",
+      '/rollout/stages/1/verify/soak prod: the guard of virtual site prod asks for a soak of 30m at least',
     ]);
   });
 
   test('a virtual site that is not there, and one that is chosen by what sites say of themselves', () => {
     const virtualSites = new Map([['test', virtualSite('discovered/kernel')]]);
     expect(problems({ virtualSites })).toEqual([
-      '/rollout/stages/0/virtualSite test: test is chosen by discovered/kernel, which sites say of themselves',
+      '/rollout/stages/0/virtualSite test: virtual site test selects by discovered/kernel, which sites say of themselves',
       '/rollout/stages/1/virtualSite prod: there is no virtual site prod',
     ]);
   });
 
   test('sites that can not enforce it, unless they are excluded', () => {
     const sites = [...SITES, { ...site('k8s', 'prod'), kind: 'kubernetes' as const }];
-    expect(problems({ sites })).toEqual(["/rollout/stages/1/virtualSite prod: k8s can't enforce it"]);
+    expect(problems({ sites })).toEqual([
+      '/rollout/stages/1/virtualSite prod: site k8s of virtual site prod is kubernetes, for which this version has no enforcer',
+    ]);
     expect(problems({ sites, document: payments({}, { unsupportedSites: 'exclude' }) })).toEqual([]);
   });
 });
@@ -308,10 +333,10 @@ test('what is exempt, and that loopback is not isolated, is said every time', ()
 test('an approver is asked for where a guard wants one', () => {
   const virtualSites = new Map([
     ...VIRTUAL_SITES,
-    ['prod', virtualSite('env=prod', { approval: true })] as const,
+    ['prod', virtualSite('env=prod', { approval: 'required' })] as const,
   ]);
   expect(planned({ virtualSites }).notes).toContain(
-    'prod needs the agreement of an approver who is not its author',
+    'prod needs the agreement of an approver who is not its author, by the guard of virtual site prod',
   );
 });
 

@@ -84,7 +84,7 @@ test('addresses are stored anew where names are known, and nothing else is said'
 
 test('a compiled policy reads like this in a plan', async () => {
   const text = representative.policies.flatMap(({ spec }) =>
-    renderRules(spec, [{ name: 'checkout', binding: 'user checkout' }]),
+    renderRules(spec, [{ name: 'checkout', binding: 'user checkout' }], 'enforce'),
   );
   await expect(`${text.join('\n')}\n`).toMatchFileSnapshot(golden('rules.txt'));
 });
