@@ -25,7 +25,7 @@ export function firstChange(present: readonly Chosen[], wanted: readonly Chosen[
 export function withGood(state: AgentState, next: readonly Chosen[], revision: number): AgentState {
   const before = new Map(state.good.policies.map((policy) => [keyOf(policy), policy]));
   const inForce = new Set(next.map(keyOf));
-  const gone = [...before.keys()].filter((key) => !inForce.has(key));
+  const gone = [...before].map(([key, { generation }]) => ({ key, generation }));
   const replaced = next.flatMap((policy) => {
     const digest = before.get(keyOf(policy))?.digest;
     return digest === undefined || digest === policy.digest ? [] : [{ key: keyOf(policy), digest }];
@@ -38,7 +38,9 @@ export function withGood(state: AgentState, next: readonly Chosen[], revision: n
     hubAway: false,
     isLost: false,
     previous: [...state.previous.filter(({ key }) => inForce.has(key) && !isReplaced(key)), ...replaced],
-    withdrawn: [...new Set([...state.withdrawn, ...gone])].filter((key) => !inForce.has(key)).slice(-64),
+    withdrawn: [...state.withdrawn.filter(({ key }) => !before.has(key)), ...gone]
+      .filter(({ key }) => !inForce.has(key))
+      .slice(-64),
   };
 }
 

@@ -109,8 +109,13 @@ function standingOf({ target, desired, state, reason }: Outcome, world: PartWorl
   if (target.orphaned) return good === null ? null : { ...said('orphaned'), policy: good };
   if (state === 'nothing') {
     if (good !== null) return said('applying', world.blocked ?? 'being withdrawn');
-    const wasHere = world.state.withdrawn.includes(target.key);
-    return wasHere ? { policy: null, phase: 'withdrawn' } : null;
+    const gone = world.state.withdrawn.find(({ key }) => key === target.key);
+    if (gone === undefined) return null;
+    return {
+      policy: null,
+      phase: 'withdrawn',
+      reason: `generation ${gone.generation} was in force until then`,
+    };
   }
   if (state !== 'wanted') return said(state);
   if (good !== null && policy !== null && isSameInForce(good, policy))

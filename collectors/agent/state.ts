@@ -82,8 +82,8 @@ export const AgentState = Type.Object({
   hubAway: Type.Boolean(),
   /** Several changes together cut the hub: each is tried alone, until what is wanted is in force. */
   oneByOne: Type.Boolean(),
-  /** Policies that were in force until a target said otherwise. */
-  withdrawn: Type.Array(Type.String()),
+  /** Policies that were in force until a target said otherwise, and in which generation. */
+  withdrawn: Type.Array(Type.Object({ key: Type.String(), generation: Assigned.properties.generation })),
   refusals: Type.Array(Type.Object({ atMs: Moment, key: Type.String(), code: Name, detail: Type.String() })),
   /** The collector's own endpoints as last looked up, so that a start needs nobody. */
   endpoints: Type.Array(Endpoint),

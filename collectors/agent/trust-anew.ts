@@ -5,11 +5,16 @@ const UNSEEN = { epoch: 1, n: 0 };
 
 /**
  * For a site whose owner had it join again: it believes the hub that it joined now, whichever keys and versions it has heard
- * before. What is in force stays until that hub speaks of it.
+ * before. What is in force stays until that hub speaks of it; also when the site has forgotten that it put anything there,
+ * but `isHeld`: it left what holds the machine to its policies over a restart.
  */
-export function trustAnew(memory: Memory): void {
+export function trustAnew(memory: Memory, isHeld: boolean): void {
   const state = readState(memory);
+  if (isHeld && !state.touched) {
+    writeState(memory, { ...state, touched: true, isLost: true });
+    return;
+  }
   if (state.keys === null && state.targets.length === 0) return;
   const targets = state.targets.map((held) => ({ ...held, body: { ...held.body, version: UNSEEN } }));
-  writeState(memory, { ...state, keys: null, site: null, targets, refused: [] });
+  writeState(memory, { ...state, keys: null, site: null, targets, refused: [], irremovable: [] });
 }

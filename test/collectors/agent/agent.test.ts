@@ -94,15 +94,19 @@ describe('a policy that reaches a site', () => {
   });
 
   it('is withdrawn by a target that assigns nothing, or says that it is deleted', async () => {
-    for (const target of [
-      () => world.hub.target('payments', null),
-      () => world.hub.target('payments', assignedOf(1, A), { absent: true }),
-    ]) {
-      world.hub.assign('payments', 1, A);
+    for (const [generation, target] of [
+      [1, () => world.hub.target('payments', null)],
+      [2, () => world.hub.target('payments', assignedOf(2, A), { absent: true })],
+    ] as const) {
+      world.hub.assign('payments', generation, A);
       await world.interval();
-      expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+      expect(world.kernel.policies()).toEqual([`payments ${generation} enforce`]);
       world.hub.publish('target payments', target());
-      expect(await world.status('payments')).toMatchObject({ phase: 'withdrawn', generation: 0 });
+      expect(await world.status('payments')).toMatchObject({
+        phase: 'withdrawn',
+        generation: 0,
+        reason: expect.stringContaining(`generation ${generation}`),
+      });
       expect(world.kernel.policies()).toEqual([]);
     }
   });
