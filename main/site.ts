@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
@@ -20,7 +21,7 @@ import { ensureDataDir } from './data-dir.ts';
 import type { LocalHub } from './local-hub.ts';
 import { composeAgent } from './policy-agent.ts';
 import { SiteError } from './site-error.ts';
-import { spoolIn } from './site-files.ts';
+import { bootFileIn, spoolIn } from './site-files.ts';
 
 /** What a site keeps of having joined. `joinedWith` is the hash of the token, so that another token joins anew. */
 const Identity = Type.Object({
@@ -150,7 +151,7 @@ async function identify(
       const { site, key, url, ca } = joined;
       const fresh: Identity = { site, key, url, ca, joinedWith: hashOf(text) };
       spool.countBootsFrom(joined.bootsBefore);
-      trustAnew(spool);
+      trustAnew(spool, existsSync(bootFileIn(config.dataDir)));
       spool.keep('identity', JSON.stringify(fresh));
       logger.info({ site, url }, 'site.joined');
       return fresh;

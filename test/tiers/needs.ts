@@ -42,6 +42,7 @@ function namespaceNeeds(): Missing[] {
   const missing = [
     ...need(isThere('ip', '-V'), 'ip', 'apt-get install iproute2'),
     ...need(isThere('nft', '--version'), 'nft', 'apt-get install nftables'),
+    ...need(isThere('systemd-analyze', '--version'), 'systemd-analyze', 'apt-get install systemd'),
     ...need(process.getuid?.() === 0, 'the rights of root', 'run `npm test` as root'),
   ];
   if (missing.length > 0) return missing;

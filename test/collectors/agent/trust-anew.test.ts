@@ -40,7 +40,7 @@ it('refuses another hub for as long as it has not joined it', async () => {
 });
 
 it('believes the hub that it joined, keeps what is in force until that speaks of it, and then follows', async () => {
-  trustAnew(memory());
+  trustAnew(memory(), true);
   await world.boot();
   world.hub.connect();
   const report = await world.interval();
@@ -60,6 +60,18 @@ it('believes the hub that it joined, keeps what is in force until that speaks of
 
 it('has nothing to forget when it never heard a hub', () => {
   world.disk.clear();
-  trustAnew(memory());
+  trustAnew(memory(), false);
   expect(world.disk.size).toBe(0);
+});
+
+it('that has forgotten everything, but not what holds its machine, opens nothing before its hub has spoken', async () => {
+  world.disk.clear();
+  trustAnew(memory(), true);
+  await world.boot();
+  expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+  world.hub.put('spec payments 2', specOf('payments', 2, B), other);
+  world.hub.put('target payments', world.hub.target('payments', assignedOf(2, B)), other);
+  world.hub.connect();
+  await world.intervals(2);
+  expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
 });
