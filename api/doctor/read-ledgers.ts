@@ -122,13 +122,17 @@ async function readCuts(store: Store, sites: readonly string[], atMs: number) {
   return cuts;
 }
 
-/** A boot lost what it lacks of what it sent before the first report that came of a time after the restore. */
+/**
+ * A boot lost what it lacks of what it sent before the first report that came of a time after the restore; all that it lacks
+ * when it ended before, or in the same minute.
+ */
 function withLosses(boots: readonly Boot[], cuts: ReadonlyMap<string, number>, restoredAtMs: number): Boot[] {
   let isBefore = true;
   return boots.map((boot) => {
     if (!isBefore) return boot;
     isBefore = boot.endedMs < restoredAtMs;
-    return { ...boot, lostBelow: isBefore ? Number.POSITIVE_INFINITY : (cuts.get(boot.boot) ?? 0) };
+    const cut = isBefore ? undefined : cuts.get(boot.boot);
+    return { ...boot, lostBelow: cut ?? Number.POSITIVE_INFINITY };
   });
 }
 
