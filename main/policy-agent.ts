@@ -7,11 +7,11 @@ import { createNftEnforcer } from '../adapters/nft/enforcer.ts';
 import { createProber } from '../adapters/probing/prober.ts';
 import { type Agent, createAgent } from '../collectors/agent/agent.ts';
 import type { Config } from '../config.ts';
-import { compileFaults } from '../core/dataplane/nftables/faults.ts';
 import type { Clock } from '../core/ports/clock.ts';
 import type { Logger } from '../core/ports/logger.ts';
 import type { PolicyLink } from '../core/ports/policy-link.ts';
 import type { Spool } from '../core/ports/spool.ts';
+import { rememberedFaults } from './compile-faults.ts';
 import { createDisarmMarker } from './disarm-marker.ts';
 import { bootFileIn } from './site-files.ts';
 import { workloadsOf } from './workloads.ts';
@@ -47,12 +47,7 @@ export function composeAgent(options: PolicyAgentOptions): Pick<Agent, 'start' |
     memory,
     workloads: workloadsOf(config),
     endpoints: () => endpointsOf(url),
-    compileFaults: (policy, workloads) =>
-      compileFaults([policy], workloads).map(({ at, reason, remedy }) => ({
-        pointer: at,
-        problem: reason,
-        remedy,
-      })),
+    compileFaults: rememberedFaults(),
     names,
     prober: createProber(config.probePorts),
     connections: createConnections(),

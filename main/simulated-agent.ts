@@ -1,12 +1,9 @@
 import { createAgent } from '../collectors/agent/agent.ts';
-import { compileFaults } from '../core/dataplane/nftables/faults.ts';
-import type { AllowlistSpec } from '../core/model/allowlist.ts';
 import type { Envelope } from '../core/model/signed.ts';
 import { type Opened, openEnvelope, type TrustedKeys } from '../core/policy/sign.ts';
-import type { EnforcedPolicy, Workload } from '../core/ports/enforcer.ts';
-import type { Fault } from '../core/schema-faults.ts';
 import { createGate } from '../simulator/policy/gate.ts';
 import type { AgentFactory } from '../simulator/policy/site-policy.ts';
+import { rememberedFaults } from './compile-faults.ts';
 
 const CONFIRM_WINDOW_MS = 60_000;
 /** Nothing of a simulated site runs as anybody, nor from these ports. */
@@ -22,7 +19,7 @@ const MOST_OPENED = 16;
  */
 export function simulatedAgents(): AgentFactory {
   const open = sharedOpen();
-  const faultsOf = sharedFaults();
+  const faultsOf = rememberedFaults();
   const throughGate = createGate(CONFIRMING);
   return ({ isDisarmed, link, ...parts }) => {
     const agent = createAgent({
@@ -62,24 +59,4 @@ function sharedOpen(): typeof openEnvelope {
     if (opened.ok && opened.body.type !== 'site') held.set(name, { payload, opened });
     return opened;
   };
-}
-
-function sharedFaults() {
-  const known = new WeakMap<AllowlistSpec, Map<string, readonly Fault[]>>();
-  return (policy: EnforcedPolicy, workloads: readonly Workload[]): readonly Fault[] => {
-    const ofSpec = known.get(policy.spec) ?? new Map<string, readonly Fault[]>();
-    known.set(policy.spec, ofSpec);
-    const bound = JSON.stringify(workloads);
-    const faults = ofSpec.get(bound) ?? faultsOf(policy, workloads);
-    ofSpec.set(bound, faults);
-    return faults;
-  };
-}
-
-function faultsOf(policy: EnforcedPolicy, workloads: readonly Workload[]): Fault[] {
-  return compileFaults([policy], workloads).map(({ at, reason, remedy }) => ({
-    pointer: at,
-    problem: reason,
-    remedy,
-  }));
 }

@@ -3,8 +3,11 @@ import type { Assignment } from '../model/signed.ts';
 import type { Fault } from '../schema-faults.ts';
 import { contains, type Destination, type Peer, parsePeer, subtract } from './destination.ts';
 
-/** A destination (egress) or source (ingress) of a rule, where it stands in the specification. */
-type PlacedPeer = { pointer: string; destination: Destination };
+/**
+ * A destination (egress) or source (ingress) of a rule, where it stands in the specification, with what remains of a network
+ * after its exceptions.
+ */
+type PlacedPeer = { pointer: string; destination: Destination; remaining: readonly string[] };
 
 /** A specification never changes, and is asked about with every plan of a site. */
 const read = new WeakMap<AllowlistSpec, readonly PlacedPeer[]>();
@@ -19,7 +22,10 @@ export function peersOf(spec: AllowlistSpec): readonly PlacedPeer[] {
 function readPeers(spec: AllowlistSpec): PlacedPeer[] {
   const placed = (at: string, peer: Peer): PlacedPeer[] => {
     const parsed = parsePeer(peer);
-    return parsed.ok ? [{ pointer: at, destination: parsed.destination }] : [];
+    if (!parsed.ok) return [];
+    const { destination } = parsed;
+    const remaining = destination.kind === 'network' ? subtract(destination.cidr, destination.except) : [];
+    return [{ pointer: at, destination, remaining }];
   };
   return [
     ...(spec.egress ?? []).flatMap(({ to }, i) =>
@@ -38,18 +44,16 @@ function readPeers(spec: AllowlistSpec): PlacedPeer[] {
  * Pointers are below the specification.
  */
 export function guardFaults(spec: AllowlistSpec, guard: Assignment['guard']): Fault[] {
-  return peersOf(spec).flatMap(({ pointer, destination }) =>
-    destination.kind === 'network' ? networkFaults(pointer, destination, guard) : [],
-  );
+  return peersOf(spec).flatMap((peer) => networkFaults(peer, guard));
 }
 
 function networkFaults(
-  pointer: string,
-  { cidr, except, family }: Extract<Destination, { kind: 'network' }>,
+  { pointer, destination, remaining }: PlacedPeer,
   { forbidden, widestCidr }: Assignment['guard'],
 ): Fault[] {
+  if (destination.kind !== 'network') return [];
+  const { cidr, family } = destination;
   const faults: Fault[] = [];
-  const remaining = subtract(cidr, except);
   const touched = forbidden.filter((network) => remaining.some((piece) => overlap(piece, network)));
   if (touched.length > 0)
     faults.push({
