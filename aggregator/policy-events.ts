@@ -110,5 +110,6 @@ function keyOf({ kind, name }: Pick<Standing, 'kind' | 'name'>): string {
 }
 
 function what({ kind, name, generation }: Pick<Standing, 'kind' | 'name' | 'generation'>): string {
-  return `${kind}/${name} generation ${generation}`;
+  // One that a site has taken away is of no generation there.
+  return generation === 0 ? `${kind}/${name}` : `${kind}/${name} generation ${generation}`;
 }

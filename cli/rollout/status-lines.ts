@@ -18,6 +18,7 @@ export function statusLines(detail: RolloutDetail, paint: Paint, nowMs: number, 
   const title = (text: string) => paint('1', text);
   const at = rollout.stages[rollout.stage];
   const lines = [
+    ...troubleLines(detail, paint),
     `${title(`allowlist/${rollout.name}`)}  generation ${rollout.generation}  ${paintSign(ROLLOUT_SIGNS[rollout.phase], paint)}  stage ${rollout.stage + 1} of ${rollout.stages.length}: ${at?.virtualSite ?? '-'}`,
     `  changed ${ago(rollout.updatedAtMs, nowMs)} by ${rollout.updatedBy}`,
     ...whyOf(rollout).map((reason) => `  ${plainText(reason)}`),
@@ -40,6 +41,12 @@ export function statusLines(detail: RolloutDetail, paint: Paint, nowMs: number, 
   ];
   if (sitesLeftOut > 0) lines.push(`  and ${sitesLeftOut} more`);
   return lines;
+}
+
+/** What is wrong with policy as a whole comes first: no rollout goes on as it should meanwhile. */
+function troubleLines({ troubles = [] }: RolloutDetail, paint: Paint): string[] {
+  const critical = troubles.filter(({ severity }) => severity === 'critical');
+  return critical.map(({ detail, remedy }) => paint('31', plainText(`■ ${detail} → ${remedy}`)));
 }
 
 function section(title: string, lines: readonly string[]): string[] {
@@ -135,7 +142,8 @@ function siteColumns(paint: Paint): Column<RolloutSite>[] {
     },
     {
       header: 'STANDS',
-      text: ({ phase, generation }) => (phase === null ? '-' : `${phase} (${generation})`),
+      text: ({ phase, generation }) =>
+        phase === null ? '-' : generation === 0 ? phase : `${phase} (${generation})`,
     },
     { header: 'HITS', text: ({ hits }) => String(hits), alignRight: true },
     { header: 'UNEXPECTED', text: ({ unexpectedDenies }) => String(unexpectedDenies), alignRight: true },

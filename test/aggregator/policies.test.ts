@@ -136,8 +136,10 @@ describe('events', () => {
 
   test('withdrawn, vanished and orphaned are told', () => {
     take(standing(1, {}, { name: 'ledger' }, { name: 'search' }));
-    expect(told(standing(2, { phase: 'withdrawn' }, { name: 'ledger', phase: 'orphaned' }))).toEqual([
-      'policy.withdrawn: Allowlist/payments generation 42 was withdrawn',
+    expect(
+      told(standing(2, { phase: 'withdrawn', generation: 0 }, { name: 'ledger', phase: 'orphaned' })),
+    ).toEqual([
+      'policy.withdrawn: Allowlist/payments was withdrawn',
       'policy.orphaned: Allowlist/ledger generation 42 is in force, and the hub speaks of it no longer',
       'policy.withdrawn: Allowlist/search generation 42 is not there any more',
     ]);

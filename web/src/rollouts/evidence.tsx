@@ -1,84 +1,102 @@
 import type { DeniedView, RolloutDetail, RolloutSite, RuleHits } from '../../../core/model/policy-view.ts';
-import { VERDICT_SIGNS } from '../../../core/rollout-words.ts';
+import type { RolloutAct } from '../../../core/model/rollout.ts';
+import { actText, VERDICT_SIGNS, whoText } from '../../../core/rollout-words.ts';
 import { count, milliseconds } from '../format.ts';
+import { Moment } from '../moment.tsx';
 import { follow, sitePath } from '../route.ts';
-import { Panel, ScrollingTable } from '../site/panel.tsx';
+import { type DataColumn, DataTable } from '../site/data-table.tsx';
+import { Panel } from '../site/panel.tsx';
 import { SignMark } from './sign.tsx';
 
+const RULE_COLUMNS: readonly DataColumn<RuleHits>[] = [
+  { title: 'Rule', shape: 'name', cell: ({ rule }) => rule },
+  {
+    title: 'Hits',
+    shape: 'number',
+    cell: ({ hits }) => (hits === 0 ? <span class="short">0</span> : count(hits)),
+  },
+  { title: 'Sites', shape: 'number', cell: ({ sites }) => count(sites) },
+  {
+    title: 'By probes',
+    hint: 'Connections of the sites’ own probes, which are no proof',
+    shape: 'number',
+    cell: ({ probeHits }) => <span class="muted">{count(probeHits)}</span>,
+  },
+];
+
 /** New connections by rule: the proof that a rule is used. */
-export function RuleHitsPanel({ rules }: { rules: readonly RuleHits[] }) {
+export function RuleHitsPanel({ detail: { rules, rollout, stage } }: { detail: RolloutDetail }) {
+  const at = rollout.stages[stage];
   return (
     <Panel title="New connections by rule">
-      {rules.length === 0 ? (
-        <p class="muted">No site has reported any yet.</p>
-      ) : (
-        <ScrollingTable label="New connections by rule">
-          <thead>
-            <tr>
-              <th scope="col">Rule</th>
-              <th scope="col" class="number">
-                Hits
-              </th>
-              <th scope="col" class="number">
-                Sites
-              </th>
-              <th scope="col" class="number">
-                By probes
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rules.map(({ rule, hits, sites, probeHits }) => (
-              <tr key={rule}>
-                <th scope="row">{rule}</th>
-                <td class="number">{hits === 0 ? <span class="short">0</span> : count(hits)}</td>
-                <td class="number">{count(sites)}</td>
-                <td class="number muted">{count(probeHits)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </ScrollingTable>
+      {at?.phase === 'rolled-back' && (
+        <p class="note">At {at.virtualSite} as it was judged before it was rolled back.</p>
       )}
+      <DataTable
+        label="New connections by rule"
+        columns={RULE_COLUMNS}
+        rows={rules}
+        keyOf={({ rule }) => rule}
+        empty="No site has reported any yet."
+      />
     </Panel>
   );
 }
+
+const DENIED_COLUMNS: readonly DataColumn<DeniedView>[] = [
+  {
+    title: 'Kind',
+    hint: 'Unexpected: was let through there before',
+    cell: ({ denied: { kind } }) => (kind === 'unexpected' ? <span class="short">unexpected</span> : kind),
+  },
+  { title: 'Workload', cell: ({ denied }) => denied.workload },
+  {
+    title: 'Destination',
+    shape: 'name',
+    cell: ({ denied: { name, address } }) => (name === undefined ? address : `${name} (${address})`),
+  },
+  { title: 'Port', cell: ({ denied: { port, protocol } }) => `${port}/${protocol}` },
+  { title: 'Times', shape: 'number', cell: ({ count: times }) => count(times) },
+  {
+    title: 'Sites',
+    cell: ({ sites, examples }) => (
+      <span title={examples.join(', ')}>{sites === 1 ? examples[0] : count(sites)}</span>
+    ),
+  },
+];
 
 /** What is refused and where to; what was let through before stands first. */
 export function DeniedPanel({ denied }: { denied: readonly DeniedView[] }) {
   return (
     <Panel title="Refused destinations">
-      {denied.length === 0 ? (
-        <p class="muted">Nothing was refused.</p>
-      ) : (
-        <ScrollingTable label="Refused destinations">
-          <thead>
-            <tr>
-              <th scope="col">Kind</th>
-              <th scope="col">Workload</th>
-              <th scope="col">Destination</th>
-              <th scope="col">Port</th>
-              <th scope="col" class="number">
-                Times
-              </th>
-              <th scope="col">Sites</th>
-            </tr>
-          </thead>
-          <tbody>
-            {denied.map(({ denied: one, count: times, sites, examples }) => (
-              <tr key={JSON.stringify(one)}>
-                <td>{one.kind === 'unexpected' ? <span class="short">unexpected</span> : one.kind}</td>
-                <td>{one.workload}</td>
-                <td>{one.name === undefined ? one.address : `${one.name} (${one.address})`}</td>
-                <td>
-                  {one.port}/{one.protocol}
-                </td>
-                <td class="number">{count(times)}</td>
-                <td title={examples.join(', ')}>{sites === 1 ? examples[0] : count(sites)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </ScrollingTable>
-      )}
+      <DataTable
+        label="Refused destinations"
+        columns={DENIED_COLUMNS}
+        rows={denied}
+        keyOf={({ denied: one }) => JSON.stringify(one)}
+        empty="Nothing was refused."
+      />
+    </Panel>
+  );
+}
+
+const ACT_COLUMNS: readonly DataColumn<RolloutAct>[] = [
+  { title: 'When', cell: ({ atMs }) => <Moment ms={atMs} /> },
+  { title: 'Who', shape: 'name', cell: whoText },
+  { title: 'Did what', shape: 'words', cell: actText },
+];
+
+/** Who wrote it, took it on, approved it or stopped it; newest first. */
+export function ActsPanel({ acts }: { acts: readonly RolloutAct[] }) {
+  return (
+    <Panel title="Who did what" shape="wide">
+      <DataTable
+        label="Who did what"
+        columns={ACT_COLUMNS}
+        rows={acts.toReversed()}
+        keyOf={({ act, atMs, stage }) => `${atMs} ${act} ${stage}`}
+        empty="Nothing is recorded."
+      />
     </Panel>
   );
 }
@@ -90,80 +108,68 @@ const STEPS = [
   ['verifiedAtMs', 'Verified'],
 ] as const;
 
+const SITE_COLUMNS: readonly DataColumn<RolloutSite>[] = [
+  {
+    title: 'Site',
+    shape: 'name',
+    cell: ({ site }) => (
+      <a href={sitePath(site)} onClick={follow}>
+        {site}
+      </a>
+    ),
+  },
+  { title: 'Verdict', cell: ({ verdict }) => <SignMark sign={VERDICT_SIGNS[verdict ?? 'unjudged']} /> },
+  {
+    title: 'Reasons',
+    shape: 'words',
+    cell: ({ reasons, detail }) =>
+      [...reasons.map(({ text }) => text), ...(detail === '' ? [] : [detail])].join('; '),
+  },
+  { title: 'Stands', cell: standingOf },
+  { title: 'Hits', shape: 'number', cell: ({ hits }) => count(hits) },
+  {
+    title: 'Unexpected',
+    hint: 'Refused, though it was let through there before',
+    shape: 'number',
+    cell: ({ unexpectedDenies }) =>
+      unexpectedDenies > 0 ? <span class="short">{count(unexpectedDenies)}</span> : 0,
+  },
+  ...STEPS.map(
+    ([key, title]): DataColumn<RolloutSite> => ({
+      title,
+      hint: `${title}: since the hub committed the change`,
+      shape: 'number',
+      cell: ({ effect }) =>
+        effect[key] === null || effect.committedAtMs === null
+          ? '–'
+          : milliseconds(Math.max(0, effect[key] - effect.committedAtMs)),
+    }),
+  ),
+];
+
 /** Every site of the stage: its verdict with reasons, and how long the change took to have effect there. */
 export function SitesPanel({ detail }: { detail: RolloutDetail }) {
   const { sites, sitesLeftOut, stage, rollout } = detail;
   return (
     <Panel title={`Sites of stage ${stage + 1}, ${rollout.stages[stage]?.virtualSite ?? ''}`} shape="wide">
-      {sites.length === 0 ? (
-        <p class="muted">No site is in this stage.</p>
-      ) : (
-        <ScrollingTable label="Sites of the stage">
-          <thead>
-            <tr>
-              <th scope="col">Site</th>
-              <th scope="col">Verdict</th>
-              <th scope="col">Reasons</th>
-              <th scope="col">Stands</th>
-              <th scope="col" class="number">
-                Hits
-              </th>
-              <th scope="col" class="number">
-                Unexpected
-              </th>
-              {STEPS.map(([key, title]) => (
-                <th
-                  key={key}
-                  scope="col"
-                  class="number"
-                  title={`${title}: since the hub committed the change`}
-                >
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {sites.map((site) => (
-              <SiteRow key={site.site} site={site} />
-            ))}
-          </tbody>
-        </ScrollingTable>
-      )}
+      <DataTable
+        label="Sites of the stage"
+        columns={SITE_COLUMNS}
+        rows={sites}
+        keyOf={({ site }) => site}
+        empty="No site is in this stage."
+      />
       {sitesLeftOut > 0 && <p class="muted">and {count(sitesLeftOut)} more</p>}
     </Panel>
   );
 }
 
-function SiteRow({ site }: { site: RolloutSite }) {
-  const { verdict, reasons, detail, phase, generation, live, hits, unexpectedDenies, effect } = site;
-  const why = [...reasons.map(({ text }) => text), ...(detail === '' ? [] : [detail])].join('; ');
+function standingOf({ phase, generation, live }: RolloutSite) {
+  if (phase === null) return 'has not said';
   return (
-    <tr>
-      <th scope="row">
-        <a href={sitePath(site.site)} onClick={follow}>
-          {site.site}
-        </a>
-      </th>
-      <td>
-        <SignMark sign={VERDICT_SIGNS[verdict ?? 'unjudged']} />
-      </td>
-      <td class="why">{why}</td>
-      <td>
-        {phase === null ? 'has not said' : `${phase}, generation ${generation}`}
-        {phase === 'applied' && !live && <span class="short"> not live</span>}
-      </td>
-      <td class="number">{count(hits)}</td>
-      <td class="number">
-        {unexpectedDenies > 0 ? <span class="short">{count(unexpectedDenies)}</span> : 0}
-      </td>
-      {STEPS.map(([key]) => (
-        <td key={key} class="number">
-          {effect[key] === null || effect.committedAtMs === null
-            ? '–'
-            : milliseconds(Math.max(0, effect[key] - effect.committedAtMs))}
-        </td>
-      ))}
-    </tr>
+    <>
+      {generation === 0 ? phase : `${phase}, generation ${generation}`}
+      {phase === 'applied' && !live && <span class="short"> not live</span>}
+    </>
   );
 }

@@ -1,5 +1,5 @@
 import type { RolloutView } from '../../../core/model/policy-view.ts';
-import { isOver, ROLLOUT_SIGNS } from '../../../core/rollout-words.ts';
+import { isOver, ROLLOUT_SIGNS, whyOf } from '../../../core/rollout-words.ts';
 import { Command } from '../command.tsx';
 import type { FeedState } from '../live/feed.ts';
 import { useNowMs } from '../live/use-feed.ts';
@@ -55,7 +55,7 @@ function RolloutRow({ rollout, nowMs, stale }: { rollout: RolloutView; nowMs: nu
         stage {stage + 1} of {stages.length}
         {at !== undefined && `, ${at.virtualSite}`}
       </span>
-      <span class="rollout-reason">{rollout.reason || at?.reasons[0]}</span>
+      <span class="rollout-reason">{whyOf(rollout)[0]}</span>
       <span class="muted figure">
         <Age ms={updatedAtMs} nowMs={nowMs} /> ago
       </span>

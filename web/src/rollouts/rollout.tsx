@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { RolloutDetail } from '../../../core/model/policy-view.ts';
 import type { Role } from '../../../core/model/role.ts';
-import { ROLLOUT_SIGNS } from '../../../core/rollout-words.ts';
+import { ROLLOUT_SIGNS, whyOf } from '../../../core/rollout-words.ts';
 import { getSession } from '../hub.ts';
 import type { FeedState } from '../live/feed.ts';
 import { useNowMs } from '../live/use-feed.ts';
@@ -9,7 +9,7 @@ import { Age } from '../moment.tsx';
 import { follow, go } from '../route.ts';
 import { useShortcuts } from '../shortcuts.tsx';
 import { Actions } from './actions.tsx';
-import { DeniedPanel, RuleHitsPanel, SitesPanel } from './evidence.tsx';
+import { ActsPanel, DeniedPanel, RuleHitsPanel, SitesPanel } from './evidence.tsx';
 import { SignMark } from './sign.tsx';
 import { Stages } from './stages.tsx';
 import { useRollout } from './use-rollout.ts';
@@ -62,7 +62,7 @@ function Detail({
   const stale = state.phase !== 'live';
   // The live stream is ahead of what was asked for.
   const rollout = state.fleet?.rollouts.find((one) => one.name === detail.rollout.name) ?? detail.rollout;
-  const at = rollout.stages[rollout.stage];
+  const why = whyOf(rollout);
   return (
     <>
       <header class="rollout-head">
@@ -74,19 +74,19 @@ function Detail({
         </p>
         <Actions rollout={rollout} role={role} disabled={stale} onDone={onDone} />
       </header>
-      {rollout.reason !== '' && <p class="site-reason">{rollout.reason}</p>}
-      {at !== undefined && at.reasons.length > 0 && (
+      {why.length > 0 && (
         <ul class="reasons">
-          {at.reasons.map((reason) => (
+          {why.map((reason) => (
             <li key={reason}>{reason}</li>
           ))}
         </ul>
       )}
       <Stages rollout={rollout} chosen={chosen ?? detail.stage} onChoose={onChoose} />
       <div class="panels">
-        <RuleHitsPanel rules={detail.rules} />
+        <RuleHitsPanel detail={detail} />
         <DeniedPanel denied={detail.denied} />
         <SitesPanel detail={detail} />
+        <ActsPanel acts={detail.acts} />
       </div>
     </>
   );

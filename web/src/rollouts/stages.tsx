@@ -49,7 +49,7 @@ function StageFigures({ stage }: { stage: Stage }) {
     );
   return (
     <span class="stage-figures">
-      <SignMark sign={VERDICT_SIGNS[verdict]} />
+      {!isSaid(stage) && <SignMark sign={VERDICT_SIGNS[verdict]} />}
       <span class="muted">
         {count(counts.passed)} of {counted(counts.sites, 'site')} passed, {counted(hits, 'hit')}
         {unexpectedDenies > 0 && (
@@ -58,4 +58,9 @@ function StageFigures({ stage }: { stage: Stage }) {
       </span>
     </span>
   );
+}
+
+/** That it has passed or failed says its verdict already. */
+function isSaid({ phase, verdict }: Stage): boolean {
+  return (phase === 'passed' && verdict === 'pass') || (phase === 'failed' && verdict === 'fail');
 }

@@ -26,11 +26,19 @@ export function Panel({
 }
 
 /** A table wider than a phone scrolls by itself, also by keyboard, instead of the page. */
-export function ScrollingTable({ label, children }: { label: string; children: ComponentChildren }) {
+export function ScrollingTable({
+  label,
+  class: more = '',
+  children,
+}: {
+  label: string;
+  class?: string;
+  children: ComponentChildren;
+}) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard (WCAG 2.1.1)
     <section class="scrolling" tabIndex={0} aria-label={label}>
-      <table class="figures">{children}</table>
+      <table class={`figures ${more}`}>{children}</table>
     </section>
   );
 }
