@@ -35,6 +35,19 @@ const detail = (part: Parameters<typeof madeUpRollout>[1] = {}) =>
   madeUpDetailOf(madeUpRollout(NOW_MS, part), NOW_MS);
 
 describe('rollout status', () => {
+  test('begins with what is wrong with policy as a whole, and what to do about it', async () => {
+    const trouble = {
+      severity: 'critical',
+      sinceMs: NOW_MS,
+      detail: 'policy is read-only',
+      remedy: 'run it',
+    };
+    const troubles = [{ ...trouble, code: 'read-only' }];
+    hub.on(`GET ${PATH}`, () => ({ value: { ...detail(), troubles } }));
+    const { out } = await cli('rollout status allowlist/payments');
+    expect(out.split('\n')[0]).toBe('■ policy is read-only → run it');
+  });
+
   test('shows stages, hits by rule, refused destinations, and each site with verdict, reasons and time to effect', async () => {
     hub.on(`GET ${PATH}`, () => ({ value: detail() }));
     const { code, out, err } = await cli('rollout status allowlist/payments');
@@ -351,9 +364,13 @@ test('keys are rotated, and the hub restored', async () => {
   hub.on('POST /api/v1/keys/rotate', ({ query }) => ({
     value: { effect: 'updated', kind: 'Keys', name: query.revoke ?? 'hub' },
   }));
-  hub.on('POST /api/v1/hub/restore', () => ({ value: { effect: 'updated', kind: 'Hub', name: 'hub' } }));
+  const restored = { effect: 'updated', kind: 'Hub', name: 'hub', detail: 'policy goes on in epoch 2' };
+  hub.on('POST /api/v1/hub/restore', () => ({ value: restored }));
   expect((await cli('keys rotate')).out).toBe('keys rotated\n');
   expect((await cli('keys rotate --revoke')).out).toBe('keys rotated; earlier ones are revoked\n');
   expect(hub.asked[1]?.query).toEqual({ revoke: 'true' });
-  expect((await cli('restore')).code).toBe(0);
+  expect(await cli('restore')).toMatchObject({ code: 0, out: 'policy goes on in epoch 2\n' });
+  hub.on('POST /api/v1/hub/restore', () => ({ value: { ...restored, warning: '2 of 2 sites refuse it' } }));
+  const unbelieved = await cli('restore');
+  expect(unbelieved).toMatchObject({ code: 1, out: expect.stringContaining('but 2 of 2 sites refuse it') });
 });

@@ -136,6 +136,23 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
     await page.locator('[data-notice=blind]').waitFor({ state: 'detached' });
   });
 
+  test('a hub that changes nothing of policy says so above the fleet and above rollouts, with what to do', async () => {
+    await open(12);
+    const trouble = { sinceMs: Date.now(), detail: 'policy is read-only: a site is ahead', remedy: 'run it' };
+    const minor = { ...trouble, code: 'claim-implausible', severity: 'warning' } as const;
+    standIn.hub = {
+      ...standIn.hub,
+      troubles: [{ ...trouble, code: 'read-only', severity: 'critical' }, minor],
+    };
+    const notice = page.locator('[data-notice=read-only]');
+    await notice.getByText('What to do: run it').waitFor();
+    await page.getByRole('link', { name: 'Rollouts' }).click();
+    await notice.waitFor();
+    expect(await page.locator('[data-notice=claim-implausible]').count()).toBe(0);
+    standIn.hub = { ...standIn.hub, troubles: [] };
+    await notice.waitFor({ state: 'detached' });
+  });
+
   test('a session that ends leads to the sign-in, and shows nothing of the fleet any more', async () => {
     await open(12);
     standIn.endSessions();

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import type { Trouble } from '../../core/model/trouble.ts';
 import { clockTime, duration } from './format.ts';
 import type { Feed, FeedState } from './live/feed.ts';
 import { useNowMs } from './live/use-feed.ts';
@@ -17,6 +18,11 @@ export function Notices({ feed, state }: { feed: Feed; state: FeedState }) {
           </p>
         </div>
       )}
+      {state.fleet?.hub.troubles
+        .filter(({ severity }) => severity === 'critical')
+        .map((trouble) => (
+          <Troubled key={trouble.code} {...trouble} />
+        ))}
       {state.fleet?.hub.blind && <Blind {...state.fleet.hub.blind} />}
     </>
   );
@@ -42,6 +48,17 @@ function Disconnected({ feed, state }: { feed: Feed; state: FeedState }) {
       <button type="button" onClick={() => feed.retryNow()}>
         Try now
       </button>
+    </div>
+  );
+}
+
+/** Lasts until it is mended, so that it can't be dismissed. */
+function Troubled({ code, detail, remedy, sinceMs }: Trouble) {
+  return (
+    <div class="notice trouble" data-notice={code}>
+      <p>
+        <strong>{detail}</strong>, since <Moment ms={sinceMs} short />. What to do: {remedy}.
+      </p>
     </div>
   );
 }
