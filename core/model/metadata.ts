@@ -25,11 +25,11 @@ export const Revision = Type.Object({
 export type Revision = Static<typeof Revision>;
 
 /** The schema of a resource of table `resources`. */
-export function resource<K extends string, S extends TSchema>(kind: K, spec: S) {
+export function resource<K extends string, S extends TSchema>(kind: K, spec: S, name = ResourceName) {
   return Type.Object({
     apiVersion: Type.Literal(API_VERSION),
     kind: Type.Literal(kind),
-    metadata: Metadata,
+    metadata: Type.Object({ ...Metadata.properties, name }),
     spec,
   });
 }

@@ -145,6 +145,8 @@ export const Rollout = resource(
     /** What was told of its newest change that was nobody's command, and is told again after a kill. */
     events: Type.Array(FleetEvent, { maxItems: 8 }),
   }),
+  // As long as its policy's may be, and the kind before it.
+  Type.String({ pattern: '^[a-z]+-[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$' }),
 );
 export type Rollout = Static<typeof Rollout>;
 

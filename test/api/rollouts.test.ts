@@ -4,7 +4,7 @@ import type { StageQuestion } from '../../core/policy/evidence.ts';
 import { until } from '../parts/process.ts';
 import { madeUpSiteEvidence } from '../web/stand-in-rollouts.ts';
 import { type Door, fieldOf } from './door.ts';
-import { applyPayments, openPolicyDoor } from './policy-door.ts';
+import { applyPayments, openPolicyDoor, payments, put } from './policy-door.ts';
 
 /** What was to be recomputed. */
 const asked: unknown[] = [];
@@ -256,4 +256,12 @@ test('rules keep the hits that they were judged by where the stage was rolled ba
   expect(rolledBack.status).toBe(200);
   await until('the judged hits', async () => (await shown()).length === 1 && (await shown())[0]?.[1] !== 7);
   expect(await shown()).toEqual([['payments-api', 48, 2]]);
+});
+
+test('a policy has a rollout also when its name is as long as names may be', async () => {
+  const name = 'a'.repeat(63);
+  const applied = await put(door, 'Allowlist', name, { ...payments(), metadata: { name } });
+  expect([applied.status, applied.text]).toEqual([200, expect.stringContaining('created')]);
+  const { items } = await door.get<RolloutPage>('/api/v1/rollouts');
+  expect(items.map((one) => one.name)).toEqual([name, 'payments']);
 });
