@@ -13,7 +13,7 @@ const reportShape = Compile(Report);
 
 /** Younger reports are on their way to their state still, here or at another aggregator. */
 const SETTLED_AFTER_MS = 30_000;
-/** With their payloads, which may have 64 kB each. */
+/** With their payloads, which may have 256 kB each. */
 const PER_QUESTION = 100;
 
 type NewestRow = Position & { site: string; received_at_ms: number };

@@ -39,6 +39,7 @@ function faultsTogether(documents: readonly SourceDocument[]): SourceFault[] {
     allVirtualSites: () => known,
     allSites: () => [],
     kindOf: () => null,
+    others: [],
   };
   return documents.flatMap(({ document, placed }) =>
     document.kind !== 'Allowlist'

@@ -26,7 +26,7 @@ const MAX_RANGES = 256;
 const REPORTED_RANGES = 32;
 const BOOT_COUNTER = 'boot-counter';
 /** Made free at once when the disk is full, so that the next reports fit too. */
-const ROOM_BYTES = 64 * 1024;
+const ROOM_BYTES = 256 * 1024;
 
 type State = {
   database: DatabaseSync;

@@ -214,6 +214,7 @@ function otherPolicies({ allowlists, rollouts }: Directory, name: string): Other
         name: metadata.name,
         spec: spec.spec,
         virtualSites: at.map((one) => ({ name: one, isOnItsWay: one === active })),
+        goesTo: [...new Set([...rollout.strategy.stages.map(({ virtualSite }) => virtualSite), ...promoted])],
       },
     ];
   });

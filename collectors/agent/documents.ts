@@ -3,6 +3,7 @@ import {
   type Envelope,
   KEYS_KEY,
   type KeysBody,
+  MAX_POLICIES_A_SITE,
   SEMANTICS,
   type SignedBody,
   type SiteBody,
@@ -18,7 +19,6 @@ import { claimedType, openEnvelope, type TrustedKeys } from '../../core/policy/s
 import type { Holdings } from '../../core/ports/policy-link.ts';
 import { type AgentState, neededDigests, type Refusal } from './state.ts';
 
-const MAX_TARGETS = 60;
 const MAX_SPECS = 128;
 
 export type Accepted =
@@ -124,7 +124,12 @@ function acceptTarget(state: AgentState, body: TargetBody, site: string, nowMs: 
     };
   const room = withRoom(state, key);
   if (room === null)
-    return { ok: false, key, code: 'too-many', detail: `the site holds ${MAX_TARGETS} targets already` };
+    return {
+      ok: false,
+      key,
+      code: 'too-many',
+      detail: `the site holds ${MAX_POLICIES_A_SITE} policies already, which is the most`,
+    };
   const isSame = held !== undefined && assignsTheSame(state, held.body, body, site);
   const next = {
     key,
@@ -139,7 +144,7 @@ function acceptTarget(state: AgentState, body: TargetBody, site: string, nowMs: 
 /** The other targets, without one that is over when there are too many; null when all of them matter. */
 function withRoom({ targets, good }: AgentState, key: string): AgentState['targets'] | null {
   const others = targets.filter((one) => one.key !== key);
-  if (others.length < MAX_TARGETS) return others;
+  if (others.length < MAX_POLICIES_A_SITE) return others;
   const isInForce = (one: string) => good.policies.some(({ kind, name }) => targetKey(kind, name) === one);
   const over = others.find((one) => (one.body.absent || one.orphaned) && !isInForce(one.key));
   return over === undefined ? null : others.filter((one) => one !== over);

@@ -1,4 +1,6 @@
 import type { Phase, PolicyReport, PolicyStatus } from '../../core/model/policy-report.ts';
+import { MAX_REPORT_BYTES } from '../../core/model/report.ts';
+import { specKey } from '../../core/model/signed.ts';
 import type { Observed, Workload } from '../../core/ports/enforcer.ts';
 import type { Evidence, ObservedPolicy } from './evidence.ts';
 import type { FlowReport } from './flows.ts';
@@ -6,10 +8,11 @@ import { isSameInForce, type Outcome } from './plan.ts';
 import type { Probing } from './probing.ts';
 import type { AgentState, Chosen } from './state.ts';
 
-const MAX_POLICIES = 16;
 const MAX_DENIED = 16;
-/** Leaves room for the rest of a report, which has 64 kB in all. */
-const MAX_BYTES = 44_000;
+/** Leaves room for the rest of a report. */
+const MAX_BYTES = MAX_REPORT_BYTES - 20 * 1024;
+/** Rules and results of probes a policy, when not all of them have room. */
+const FEWER = [128, 32, 8, 0] as const;
 
 export type PartWorld = {
   enforcement: PolicyReport['enforcement'];
@@ -49,14 +52,14 @@ export function policyPart(world: PartWorld): PolicyReport {
       binding: binding.kind,
       boundTo: binding.kind === 'user' ? String(binding.uid) : binding.name,
     })),
-    policies: statuses.sort((a, b) => isOver(a) - isOver(b)).slice(0, MAX_POLICIES),
+    policies: [...statuses.sort((a, b) => isOver(a) - isOver(b)), ...withoutRoom(world.state)],
     flows: world.flows.flows,
     flowsLeftOut: world.flows.leftOut,
     refusals: world.state.refusals,
   };
 }
 
-/** Makes it fit by leaving out what proves least; the last resort are the rules of policies, then policies. */
+/** Makes it fit by leaving out what proves least. What would prove something and has no room is counted: it can't pass then. */
 export function fitted(part: PolicyReport): PolicyReport {
   const withoutFlows = (most: number): PolicyReport => ({
     ...part,
@@ -80,13 +83,56 @@ export function fitted(part: PolicyReport): PolicyReport {
       rules: policy.rules.filter(({ hits, probeHits }) => hits + probeHits > 0),
     })),
   };
-  const attempts = [part, withoutFlows(24), few, terse, hitOnly];
-  for (let left = part.policies.length - 1; left >= 0; left -= 1)
-    attempts.push({ ...hitOnly, policies: hitOnly.policies.slice(0, left) });
-  return (
-    attempts.find((attempt) => JSON.stringify(attempt).length <= MAX_BYTES) ?? { ...hitOnly, policies: [] }
-  );
+  const cut = (most: number) => ({ ...hitOnly, policies: hitOnly.policies.map((one) => cutTo(one, most)) });
+  const attempts = [part, withoutFlows(24), few, terse, hitOnly, ...FEWER.map(cut)];
+  return attempts.find((attempt) => Buffer.byteLength(JSON.stringify(attempt)) <= MAX_BYTES) ?? cut(0);
 }
+
+function cutTo(policy: PolicyStatus, most: number): PolicyStatus {
+  const rulesLeftOut = Math.max(0, policy.rules.length - most);
+  const probesLeftOut = Math.max(0, policy.probes.length - most);
+  return {
+    ...policy,
+    rules: policy.rules.slice(0, most),
+    probes: policy.probes.slice(0, most),
+    ...(rulesLeftOut > 0 && { rulesLeftOut }),
+    ...(probesLeftOut > 0 && { probesLeftOut }),
+  };
+}
+
+/** Policies whose target the site could not take, for it has as many as it takes already. */
+function withoutRoom({ refusals, targets }: AgentState): PolicyStatus[] {
+  const refused = new Map(refusals.filter(({ code }) => code === 'too-many').map((one) => [one.key, one]));
+  return [...refused].flatMap(([key, { code, detail }]) => {
+    const [, kind, name, ...more] = key.split('/');
+    const isHeld = targets.some((target) => target.key === key);
+    if (kind !== 'Allowlist' || name === undefined || more.length > 0 || isHeld) return [];
+    return [{ ...NOTHING_OF_IT, kind, name, reason: `${code}: ${detail}`.slice(0, 200) }];
+  });
+}
+
+const NOTHING_OF_IT = {
+  seen: { epoch: 1, n: 0 },
+  generation: 0,
+  digest: '',
+  mode: 'enforce',
+  phase: 'pending',
+  live: false,
+  deliveredAtMs: null,
+  appliedAtMs: null,
+  confirmedAtMs: null,
+  firstHitAtMs: null,
+  counterEpoch: 0,
+  workloads: 0,
+  rules: [],
+  denies: 0,
+  probeDenies: 0,
+  unexpectedDenies: 0,
+  denied: [],
+  fullSets: 0,
+  probes: [],
+  established: { total: 0, some: [] },
+} satisfies Omit<PolicyStatus, 'kind' | 'name' | 'reason'>;
 
 type Standing = { policy: Chosen | null; phase: Phase; reason?: string };
 
@@ -116,6 +162,11 @@ function standingOf({ target, desired, state, reason }: Outcome, world: PartWorl
       phase: 'withdrawn',
       reason: `generation ${gone.generation} was in force until then`,
     };
+  }
+  if (state === 'pending' && assigned !== null) {
+    const key = specKey(kind, name, assigned.generation);
+    const refused = world.state.refusals.findLast((one) => one.key === key && one.code === 'too-many');
+    return said(state, refused === undefined ? reason : `${refused.code}: ${refused.detail}`);
   }
   if (state !== 'wanted') return said(state);
   if (good !== null && policy !== null && isSameInForce(good, policy))

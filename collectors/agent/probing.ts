@@ -10,9 +10,6 @@ import { selectedBy } from './plan.ts';
 import type { Specs } from './specs.ts';
 import type { Chosen } from './state.ts';
 
-const MAX_RESULTS = 32;
-/** Of policies with probes; each round tries every probe of each, one after the other. */
-const MAX_POLICIES = 16;
 /** Places that probes went to, which are told from what workloads do. */
 const MAX_TRIED = 1024;
 
@@ -25,7 +22,7 @@ export type ProbingOptions = {
   clock: Clock;
 };
 
-/** Tries the probes of the policies in force, as the workloads that they select; one round at a time. */
+/** Tries the probes of the policies in force, as the workloads that they select, one after the other; one round at a time. */
 export class Probing {
   readonly #options: ProbingOptions;
   readonly #results = new Map<string, { generation: number; results: ProbeResult[] }>();
@@ -52,8 +49,7 @@ export class Probing {
   }
 
   async run(policies: readonly Chosen[]): Promise<void> {
-    for (const policy of policies.filter(({ probes }) => probes.length > 0).slice(0, MAX_POLICIES))
-      await this.#runPolicy(policy);
+    for (const policy of policies) if (policy.probes.length > 0) await this.#runPolicy(policy);
   }
 
   async #runPolicy(policy: Chosen): Promise<void> {
@@ -61,8 +57,7 @@ export class Probing {
     if (spec === null) return;
     const results: ProbeResult[] = [];
     for (const workload of selectedBy(spec, this.#options.workloads))
-      for (const request of policy.probes)
-        if (results.length < MAX_RESULTS) results.push(await this.#runOne(policy, workload, request));
+      for (const request of policy.probes) results.push(await this.#runOne(policy, workload, request));
     this.#results.set(targetKey(policy.kind, policy.name), { generation: policy.generation, results });
   }
 

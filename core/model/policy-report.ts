@@ -88,16 +88,20 @@ export const PolicyStatus = Type.Object({
   workloads: Count,
   /**
    * New connections decided by each rule since this generation was applied, those of the site's own probes apart. Where a
-   * report would be too large, rules without any are left out.
+   * report would be too large, rules without any are left out, and are counted nowhere.
    */
   rules: Type.Array(Type.Object({ rule: Name, hits: Count, probeHits: Count }), { maxItems: 400 }),
+  /** Rules with hits, and results of probes, for which the report had no room. */
+  rulesLeftOut: Type.Optional(Count),
+  probesLeftOut: Type.Optional(Count),
   denies: Count,
   probeDenies: Count,
   unexpectedDenies: Count,
   denied: Type.Array(Denied, { maxItems: 16 }),
   /** Bounded sets that were full, so that destinations are missing. */
   fullSets: Count,
-  probes: Type.Array(ProbeResult, { maxItems: 32 }),
+  /** Of 16 probes at each of 64 workloads. */
+  probes: Type.Array(ProbeResult, { maxItems: 1024 }),
   /** Connections from before this generation that it would deny: how many, and some of them. */
   established: Type.Object({
     total: Count,
@@ -140,7 +144,8 @@ export const PolicyReport = Type.Object({
     }),
     { maxItems: 64 },
   ),
-  policies: Type.Array(PolicyStatus, { maxItems: 16 }),
+  /** All that the site has, and those that it has no room for. */
+  policies: Type.Array(PolicyStatus, { maxItems: 72 }),
   /** Changes since the last report first; at most 64, with how many were left out. */
   flows: Type.Array(Flow, { maxItems: 64 }),
   flowsLeftOut: Count,

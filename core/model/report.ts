@@ -3,7 +3,7 @@ import { PolicyReport } from './policy-report.ts';
 import { BootId, Labels, SiteId, SiteKind } from './site.ts';
 
 /** Largest sealed report (MAC and JSON) that any part of the pipeline accepts, in bytes. */
-export const MAX_REPORT_BYTES = 64 * 1024;
+export const MAX_REPORT_BYTES = 256 * 1024;
 
 const Ratio = Type.Number({ minimum: 0, maximum: 1 });
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });

@@ -11,6 +11,8 @@ import { Labels, SiteId } from './site.ts';
 export const SEMANTICS = 1;
 /** Largest signed specification, in bytes. */
 export const MAX_SPEC_BYTES = 256 * 1024;
+/** The most policies that a site takes: more are refused at `apply`, and by the site itself (`too-many`). */
+export const MAX_POLICIES_A_SITE = 60;
 /** The one tenant of this version. It is in every signed document, so that one of another tenant is refused. */
 export const TENANT = 'default';
 

@@ -43,6 +43,8 @@ export const SiteEvidence = Type.Object({
       workloads: Count,
       counterEpoch: Count,
       rules: Type.Array(Type.Object({ rule: Type.String(), hits: Count, probeHits: Count })),
+      rulesLeftOut: Type.Optional(Count),
+      probesLeftOut: Type.Optional(Count),
       denies: Count,
       probeDenies: Count,
       unexpectedDenies: Count,

@@ -37,6 +37,8 @@ export type OtherPolicy = {
   name: string;
   spec: AllowlistSpec;
   virtualSites: readonly { name: string; isOnItsWay: boolean }[];
+  /** Those, and the ones that it is still to come to. */
+  goesTo: readonly string[];
 };
 
 /** What a virtual site runs. */
@@ -90,7 +92,7 @@ export function plan(input: PlanInput): Plan {
   };
 }
 
-function worldOf({ sites, virtualSites }: PlanInput): StageWorld {
+function worldOf({ sites, virtualSites, others }: PlanInput): StageWorld {
   const byName = new Map(sites.map((site) => [site.id, site]));
   const kindOf = (kind: PlannedSite['kind'] | undefined) =>
     kind === undefined || kind === 'unknown' ? null : kind;
@@ -102,6 +104,7 @@ function worldOf({ sites, virtualSites }: PlanInput): StageWorld {
     allVirtualSites: () => [...virtualSites].map(([name, spec]) => ({ metadata: { name }, spec })),
     allSites: () => sites.map(({ id, labels }) => ({ metadata: { name: id }, spec: { labels } })),
     kindOf: (site) => kindOf(byName.get(site)?.kind),
+    others: others.map(({ goesTo }) => ({ virtualSites: goesTo })),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { AllowlistDocument, AllowlistSpec, Stage, Strategy } from '../model/allowlist.ts';
 import type { VirtualSiteSpec } from '../model/resource.ts';
+import { MAX_POLICIES_A_SITE } from '../model/signed.ts';
 import type { SiteKind } from '../model/site.ts';
 import type { Fault } from '../schema-faults.ts';
 import { matches } from '../selector.ts';
@@ -16,10 +17,15 @@ const MAX_REQUIREMENTS = 64;
 export type StageWorld = GuardedWorld & {
   /** What a site says it is; null while it has said nothing. */
   kindOf(site: string): SiteKind | null;
+  /** All policies besides the one that is judged, by the virtual sites that each goes to. */
+  others: readonly { virtualSites: readonly string[] }[];
 };
 
 /** Pointers are into the document. `virtualSite` is the one of the stage. */
-export type StageFault = Fault & { code: 'invalid-document' | 'guard-rail'; virtualSite: string };
+export type StageFault = Fault & {
+  code: 'invalid-document' | 'guard-rail' | 'too-large';
+  virtualSite: string;
+};
 
 /**
  * Why an allowlist can't go to the virtual sites that its stages name. The one judge of `apply`, which takes the first, and
@@ -46,6 +52,8 @@ export function* stageFaults(
       yield* guardStageFaults(spec, stage, world, pointer);
       const unable = unsupported(rollout, virtualSite, found, world);
       if (unable !== null) yield { ...own, ...unable };
+      const full = crowded(virtualSite, found, world);
+      if (full !== null) yield { ...own, code: 'too-large', ...full };
     }
   }
 }
@@ -111,6 +119,34 @@ function unsupported(
     return {
       problem: `site ${name} of virtual site ${virtualSite} is ${world.kindOf(name) ?? spec.kind}, for which this version has no enforcer`,
       remedy: 'leave such sites out of the virtual site, or write unsupportedSites: exclude',
+    };
+  }
+  return null;
+}
+
+/** A site that would have more policies than it takes. */
+function crowded(
+  virtualSite: string,
+  spec: VirtualSiteSpec,
+  world: StageWorld,
+): Omit<Fault, 'pointer'> | null {
+  const own = selectorOf(spec);
+  if (own === null || world.others.length < MAX_POLICIES_A_SITE) return null;
+  const selectors = [...new Set(world.others.flatMap(({ virtualSites }) => virtualSites))].flatMap((name) => {
+    const found = world.virtualSite(name)?.spec;
+    const selector = found === undefined ? null : selectorOf(found);
+    return selector === null ? [] : [[name, selector] as const];
+  });
+  for (const { metadata, spec } of world.allSites()) {
+    if (!matches(own, spec.labels)) continue;
+    const at = new Set(
+      selectors.flatMap(([name, selector]) => (matches(selector, spec.labels) ? [name] : [])),
+    );
+    const there = world.others.filter(({ virtualSites }) => virtualSites.some((name) => at.has(name))).length;
+    if (there < MAX_POLICIES_A_SITE) continue;
+    return {
+      problem: `site ${metadata.name} of virtual site ${virtualSite} has ${there} other policies, and ${MAX_POLICIES_A_SITE} is the most that a site takes`,
+      remedy: 'delete one that it does not need, or join several into one',
     };
   }
   return null;

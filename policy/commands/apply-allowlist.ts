@@ -47,9 +47,7 @@ export function applyAllowlist(
   if (running !== undefined && isSameContent && isDeepStrictEqual(before?.spec.rollout, document.rollout))
     return { ok: true, effect: 'unchanged', changes: [] };
   const refused =
-    unfitStages(document.spec, document.rollout, registered, facts) ??
-    tooMany(before, registered) ??
-    failedBefore(digest, running);
+    unfitStages(document, registered, facts) ?? tooMany(before, registered) ?? failedBefore(digest, running);
   if (refused !== null) return refused;
   const generation =
     isSameContent && before !== undefined

@@ -1,4 +1,4 @@
-import type { AllowlistSpec, Stage, Strategy } from '../../core/model/allowlist.ts';
+import type { AllowlistDocument, AllowlistSpec, Stage } from '../../core/model/allowlist.ts';
 import type { VirtualSiteSpec } from '../../core/model/resource.ts';
 import { rolloutName } from '../../core/model/rollout.ts';
 import { sharedSite } from '../../core/policy/guards.ts';
@@ -12,13 +12,12 @@ import type { Selector } from '../../core/selector.ts';
 import { selectorOf } from '../../core/selector-of.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
-import { isUnverified, stageOf } from '../rollout/assigned.ts';
+import { coursesOf, isUnverified, stageOf } from '../rollout/assigned.ts';
 import { type Outcome, refuse } from './outcome.ts';
 
 /** Why the strategy's stages can't be what they are, or null. */
 export function unfitStages(
-  spec: AllowlistSpec,
-  rollout: Strategy,
+  { metadata, spec, rollout }: AllowlistDocument,
   registered: Registered,
   { kindOf }: PolicyFacts,
 ): Outcome | null {
@@ -27,6 +26,9 @@ export function unfitStages(
     allVirtualSites: () => registered.allVirtualSites(),
     allSites: () => registered.allSites(),
     kindOf,
+    others: [...registered.allRollouts()]
+      .filter((other) => other.spec.policy.name !== metadata.name)
+      .map((other) => ({ virtualSites: coursesOf(other.spec).map(({ virtualSite }) => virtualSite) })),
   };
   return firstOf(stageFaults({ spec, rollout }, world));
 }

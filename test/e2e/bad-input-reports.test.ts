@@ -183,10 +183,10 @@ describe(`bad reports and frames, seed ${seed}`, { timeout: 120_000 }, () => {
     ],
     ['no report', Buffer.from([1, 0, 0, 0, 0, 1]), CLOSE.malformed, /the frame has no report/],
     [
-      'a report of more than 64 kB',
-      encodeReportFrame({ frame: 1, lane: 'live', reports: [Buffer.alloc(70_000)] }),
+      'a report of more than 256 kB',
+      encodeReportFrame({ frame: 1, lane: 'live', reports: [Buffer.alloc(270_000)] }),
       CLOSE.malformed,
-      /1 to 65536 bytes, this one says 70000/,
+      /1 to 262144 bytes, this one says 270000/,
     ],
     [
       '10 MB',

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { rolloutName } from '../../core/model/rollout.ts';
 import type { LogRecord } from '../../core/ports/log.ts';
 import { decideBatch } from '../../policy/command-batch.ts';
 import { Registry } from '../../policy/registry.ts';
 import { command, HOUR_MS, NOON, newSite, secretHash, virtualSite } from './control-parts.ts';
+import { allowlist } from './policy-parts.ts';
 
 function record(value: unknown, offset: number, appendedAtMs = NOON): LogRecord {
   return {
@@ -175,5 +177,32 @@ describe('a token', () => {
       false,
     ]);
     expect(registry.token('ci')?.spec.tokenHash).toBe('one');
+  });
+});
+
+describe('an allowlist', () => {
+  it('is refused at a site that has as many policies as it takes, with the number and what to do', () => {
+    const registry = new Registry();
+    const test = command(virtualSite('test', 'env=test'));
+    const prod = command(virtualSite('prod', 'env=prod'));
+    const site = command(newSite('test-1', { env: 'test' }));
+    carryOut(registry, [test, prod, site, command(allowlist('first', ['api.example']))]);
+    const rollout = registry.rollout(rolloutName('Allowlist', 'first'));
+    if (rollout === undefined) throw new Error('the first was refused');
+    const another = () => carryOut(registry, [command(allowlist('last', ['api.example']))])[0];
+    for (let i = 1; i < 60; i++) {
+      if (i === 59) expect(another()).toMatchObject({ code: 'rollout-busy' });
+      const name = `other-${i}`;
+      const metadata = { ...rollout.metadata, name: rolloutName('Allowlist', name) };
+      const spec = { ...rollout.spec, policy: { kind: 'Allowlist' as const, name } };
+      registry.apply({ put: { ...rollout, metadata, spec } });
+    }
+    expect(another()).toMatchObject({
+      code: 'too-large',
+      detail: expect.stringMatching(
+        /site test-1 .* has 60 other policies, and 60 is the most .*; delete one/,
+      ),
+      pointer: '/rollout/stages/0/virtualSite',
+    });
   });
 });

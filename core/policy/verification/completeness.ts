@@ -64,6 +64,12 @@ function continuity(evidence: SiteEvidence): Found[] {
     'was-not-live',
     `not applied and live in ${plural(ever.notLive, 'report')} since it was applied`,
   );
+  const { rulesLeftOut = 0, probesLeftOut = 0 } = newest ?? {};
+  add(
+    rulesLeftOut + probesLeftOut,
+    'left-out',
+    `its newest report had no room for ${plural(rulesLeftOut, 'rule')} with hits and ${plural(probesLeftOut, 'probe result')}`,
+  );
   if (clockOffsetMs === null)
     found.push(reason('clock-unknown', "the site never compared its clock with the hub's"));
   else if (clockOffsetMs > MAX_CLOCK_OFFSET_MS)

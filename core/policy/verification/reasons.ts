@@ -29,6 +29,7 @@ export const REASONS = {
   'counter-reset': 'inconclusive',
   'counter-decreased': 'inconclusive',
   'set-full': 'inconclusive',
+  'left-out': 'inconclusive',
   'clock-off': 'inconclusive',
   'clock-unknown': 'inconclusive',
   // What the traffic did.

@@ -17,7 +17,7 @@ export function standing(question: StageQuestion, { newest, appliedSinceMs }: Si
   if (compareVersions(seen, version) < 0)
     return reason(
       'target-not-seen',
-      `the site has seen target ${seen.epoch}.${seen.n}, the stage began with ${version.epoch}.${version.n}`,
+      `the site has seen target ${seen.epoch}.${seen.n}, the stage began with ${version.epoch}.${version.n}${newest.reason === '' ? '' : `: ${newest.reason}`}`,
     );
   if (phase === 'not-applicable' || (phase === 'applied' && workloads === 0))
     return appliedSinceMs === null

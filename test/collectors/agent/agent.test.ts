@@ -241,7 +241,9 @@ describe("the site's owner", () => {
     other.hub.assign('payments', 1, A);
     const report = await other.interval();
     expect(report).toMatchObject({ enforcement: 'off', dataplane: 'none', labelsSeen: { epoch: 1, n: 2 } });
-    expect(report?.workloads).toEqual([{ name: 'checkout', labels: { app: 'checkout' }, binding: 'user' }]);
+    expect(report?.workloads).toEqual([
+      { name: 'checkout', labels: { app: 'checkout' }, binding: 'user', boundTo: '1001' },
+    ]);
     expect(report?.policies[0]).toMatchObject({ phase: 'off', generation: 1, live: false });
     expect(other.kernel.changes).toBe(0);
     await other.stop();

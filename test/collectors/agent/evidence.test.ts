@@ -321,15 +321,48 @@ describe('a report', () => {
     expect(second?.flows[0]).toMatchObject({ address: '203.0.113.35', connections: 36 });
   });
 
-  it('has room for sixteen policies, and is never larger than a report may be', async () => {
-    const egress = Array.from({ length: 200 }, (_, i) => ({
+  it('names every policy, is never larger than a report may be, and counts what it has no room for', async () => {
+    const egress = Array.from({ length: 60 }, (_, i) => ({
       name: `${'a-rule-with-a-long-name-'.repeat(2)}${i}`,
       to: [{ cidr: `198.51.${i}.0/24`, ports: ['443/TCP'] }],
     }));
-    for (let i = 0; i < 20; i += 1) world.hub.assign(`policy-${i}`, 1, { ...A, egress });
+    for (let i = 0; i < 60; i += 1) world.hub.assign(`policy-${i}`, 1, { ...A, egress });
+    const unused = await world.intervals(3);
+    expect(unused?.policies.map(({ name }) => name)).toEqual(
+      world.kernel.policies().map((one) => one.split(' ')[0]),
+    );
+    expect(unused?.policies.some(({ rulesLeftOut }) => rulesLeftOut !== undefined)).toBe(false);
+    for (let i = 0; i < 60; i += 1) for (const { name } of egress) world.kernel.hit(`policy-${i}`, name, 1);
+    const used = await world.interval();
+    expect(JSON.stringify(used).length).toBeLessThan(256 * 1024 - 20_000);
+    expect(used?.policies.length).toBe(60);
+    for (const { rules, rulesLeftOut = 0 } of used?.policies ?? [])
+      expect([rules.length + rulesLeftOut, rulesLeftOut > 0]).toEqual([60, true]);
+  });
+
+  it('says of a policy that is one too many that there is no room for it', async () => {
+    for (let i = 0; i <= 60; i += 1) world.hub.assign(`policy-${String(i).padStart(2, '0')}`, 1, A);
     const report = await world.intervals(3);
-    expect(JSON.stringify(report).length).toBeLessThan(45_000);
-    expect(report?.policies.length).toBe(16);
-    expect(world.kernel.policies().length).toBe(20);
+    expect(report?.policies.length).toBe(61);
+    expect(report?.policies.at(-1)).toMatchObject({
+      name: 'policy-60',
+      phase: 'pending',
+      reason: 'too-many: the site holds 60 policies already, which is the most',
+    });
+  });
+
+  it('has the result of every probe of every workload', async () => {
+    await world.stop();
+    const workloads = Array.from({ length: 17 }, (_, i) => ({
+      name: `checkout-${i}`,
+      labels: { app: 'checkout' },
+      binding: { kind: 'user' as const, uid: 2000 + i },
+    }));
+    await world.boot({ workloads });
+    const to = 'tcp://198.51.100.7:443';
+    const probes = ['one', 'two'].map((name) => ({ name, to, expect: 'allow' as const }));
+    for (let i = 0; i < 17; i += 1) world.hub.assign(`policy-${i}`, 1, A, { probes });
+    const report = await world.intervals(8);
+    expect(report?.policies.map((one) => one.probes.length)).toEqual(Array.from({ length: 17 }, () => 34));
   });
 });

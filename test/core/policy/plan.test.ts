@@ -247,6 +247,7 @@ describe('other allowlists', () => {
     name: 'base',
     spec: { workloads: {}, egress: [] },
     virtualSites: [{ name: 'prod', isOnItsWay: false }],
+    goesTo: ['prod'],
     ...change,
   });
 
@@ -308,6 +309,20 @@ describe('what keeps it from being rolled out', () => {
     expect(problems({ virtualSites })).toEqual([
       '/rollout/stages/0/virtualSite test: virtual site test selects by discovered/kernel, which sites say of themselves',
       '/rollout/stages/1/virtualSite prod: there is no virtual site prod',
+    ]);
+  });
+
+  test('a site that has as many policies as it takes', () => {
+    const others = (count: number): OtherPolicy[] =>
+      Array.from({ length: count }, (_, i) => ({
+        name: `other-${i}`,
+        spec: { workloads: {}, egress: [] },
+        virtualSites: [],
+        goesTo: ['prod'],
+      }));
+    expect(problems({ others: others(59) })).toEqual([]);
+    expect(problems({ others: others(60) })).toEqual([
+      '/rollout/stages/1/virtualSite prod: site p1 of virtual site prod has 60 other policies, and 60 is the most that a site takes',
     ]);
   });
 

@@ -66,6 +66,8 @@ const flaws: [name: string, evidence: SiteEvidence, ...codes: string[]][] = [
   ['a lost observation', evidence(ever({ lostObservations: 1 })), 'inconclusive', 'lost-observations'],
   ['a counter reset', evidence(ever({ counterEpochs: 2 })), 'inconclusive', 'counter-reset'],
   ['a counter that went down', evidence(ever({ decreases: 1 })), 'inconclusive', 'counter-decreased'],
+  ['rules without room', evidence({ newest: newest({ rulesLeftOut: 1 }) }), 'inconclusive', 'left-out'],
+  ['probes without room', evidence({ newest: newest({ probesLeftOut: 9 }) }), 'inconclusive', 'left-out'],
   ['a full set', evidence({ newest: newest({ fullSets: 1 }) }), 'inconclusive', 'set-full'],
   ['a set that was full', evidence(ever({ fullSets: 1 })), 'inconclusive', 'set-full'],
   ['a clock that is off', evidence({ clockOffsetMs: 600_000 }), 'inconclusive', 'clock-off'],
