@@ -69,12 +69,18 @@ FROM (
 WHERE told
 GROUP BY site, boot ORDER BY site, boot`;
 
-/** The newest report of each site; apart, because what it says is long. */
+const NEWEST_OF = `${OF_POLICY} AND received_at > ${ms('started')}`;
+
+/** The newest report of each site; apart, because what it says is long, and read of no other. */
 export const NEWEST_SQL = `
-SELECT toString(site) AS site, argMax((detail, toString(enforcement), ${RECEIVED}, toUnixTimestamp64Milli(ts), interval_ms),
-  (toString(boot), seq, -${RECEIVED})) AS newest
+SELECT toString(site) AS site,
+  argMin((detail, toString(enforcement), ${RECEIVED}, toUnixTimestamp64Milli(ts), interval_ms), ${RECEIVED}) AS newest
 FROM plumbline.policy_report
-WHERE ${OF_POLICY} AND received_at > ${ms('started')}
+PREWHERE (site, boot, seq) IN (
+  SELECT site, last.1, last.2
+  FROM (SELECT site, max((boot, seq)) AS last FROM plumbline.policy_report WHERE ${NEWEST_OF} GROUP BY site)
+)
+WHERE ${NEWEST_OF}
 GROUP BY site`;
 
 /**
