@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { MODES } from './allowlist.ts';
-import { Version } from './signed.ts';
+import { MAX_POLICIES_A_SITE, Version } from './signed.ts';
 import { Labels } from './site.ts';
 
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
@@ -123,6 +123,9 @@ export const Flow = Type.Object({
 });
 export type Flow = Static<typeof Flow>;
 
+/** All that a site has, and as many again as it says of newest that there is no room for. */
+export const MOST_POLICIES_REPORTED = MAX_POLICIES_A_SITE + 8;
+
 /** The policy part of a report. */
 export const PolicyReport = Type.Object({
   enforcement: Type.Enum(['off', 'on', 'disarmed']),
@@ -144,8 +147,7 @@ export const PolicyReport = Type.Object({
     }),
     { maxItems: 64 },
   ),
-  /** All that the site has, and those that it has no room for. */
-  policies: Type.Array(PolicyStatus, { maxItems: 72 }),
+  policies: Type.Array(PolicyStatus, { maxItems: MOST_POLICIES_REPORTED }),
   /** Changes since the last report first; at most 64, with how many were left out. */
   flows: Type.Array(Flow, { maxItems: 64 }),
   flowsLeftOut: Count,

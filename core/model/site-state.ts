@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { Mode } from './allowlist.ts';
-import { PHASES } from './policy-report.ts';
+import { MOST_POLICIES_REPORTED, PHASES } from './policy-report.ts';
 import { DroppedRange } from './report.ts';
 import { COMPONENTS } from './score.ts';
 import { IntentKind, Version } from './signed.ts';
@@ -80,7 +80,7 @@ export const SiteState = Type.Object({
         live: Type.Boolean(),
         unexpectedDenies: Type.Integer({ minimum: 0 }),
       }),
-      { maxItems: 16 },
+      { maxItems: MOST_POLICIES_REPORTED },
     ),
   ),
   discovered: Labels,

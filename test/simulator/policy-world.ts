@@ -67,11 +67,11 @@ export class PolicyWorld {
   }
 
   /** Assigns one generation of `payments` to everybody, and says so to each site. */
-  assign(generation: number, spec: AllowlistSpec): void {
+  assign(generation: number, spec: AllowlistSpec, probes: Assigned['probes'] = []): void {
     const digest = digestOf(spec);
     const policy = { kind: 'Allowlist', name: 'payments', tenant: TENANT } as const;
     const how = { mode: 'enforce', established: 'keep', attempt: { epoch: 1, n: 1 } } as const;
-    const current: Assigned = { generation, digest, ...how, probes: [] };
+    const current: Assigned = { generation, digest, ...how, probes };
     const guard = { forbidden: [], widestCidr: null };
     const everybody = { virtualSite: 'all', selector: [], threshold: 0, seed: 's', guard };
     const assignment: Assignment = { ...everybody, current, next: null };

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { Compile } from 'typebox/compile';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readDocuments } from '../../core/document.ts';
 import { Report } from '../../core/model/report.ts';
 import type { Incident } from '../../simulator/incidents.ts';
 import { ordinaryTraffic, readTraffic, type Traffic } from '../../simulator/policy/traffic.ts';
@@ -55,6 +57,26 @@ describe('a simulated site with a policy', () => {
     const all = [...world.reports('p'), ...world.reports('t')];
     expect(all.every((report) => report.kind === 'simulated' && reportValidator.Check(report))).toBe(true);
     expect(all.every(({ policy }) => policy?.dataplane === 'simulated')).toBe(true);
+  });
+
+  it('proves the example policy with the traffic that the documents suggest for it', async () => {
+    const [source] = readDocuments('payments', readFileSync('examples/payments.yaml', 'utf8')).documents;
+    if (source?.document.kind !== 'Allowlist') throw new Error('the example is no allowlist');
+    const { spec, rollout } = source.document;
+    await world.start({ p: { env: 'prod' }, t: { env: 'test' } }, ordinaryTraffic('checkout'));
+    await world.pass(30_000);
+    const probes = rollout.stages.flatMap((stage) => stage.probes ?? []);
+    world.assign(1, spec, probes);
+    await world.pass(240_000);
+    for (const site of ['p', 't']) {
+      const said = world.standing(site);
+      expect(said).toMatchObject({ phase: 'applied', live: true, denies: 0, unexpectedDenies: 0 });
+      expect(said?.rules.filter(({ hits }) => hits === 0)).toEqual([]);
+      expect(said?.probes.map(({ name, outcome }) => [name, outcome])).toEqual([
+        ['api', 'connected'],
+        ['canary', 'refused'],
+      ]);
+    }
   });
 
   it('connects elsewhere as soon as the traffic is said to', async () => {

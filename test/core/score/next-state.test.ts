@@ -1,5 +1,8 @@
+import { Compile } from 'typebox/compile';
 import { describe, expect, test } from 'vitest';
-import type { SiteState } from '../../../core/model/site-state.ts';
+import { PolicyReport } from '../../../core/model/policy-report.ts';
+import { SiteState } from '../../../core/model/site-state.ts';
+import { policyReport, policyStatus } from '../../parts/policy-report.ts';
 import { link, report } from '../../parts/report.ts';
 import { stateOf } from './arbitrary.ts';
 
@@ -71,4 +74,12 @@ test('the state has what live views show of a report', () => {
     links: { total: 3, up: 2 },
     discovered: { 'os.type': 'linux' },
   });
+});
+
+test('has as many policies as a report can name', () => {
+  const most = Reflect.get(PolicyReport.properties.policies, 'maxItems');
+  const policies = Array.from({ length: Number(most) }, (_, i) => policyStatus({ name: `p-${i}` }));
+  const state = stateOf(report({ policy: policyReport({ policies }) }));
+  expect(state.policies?.length).toBe(68);
+  expect([...Compile(SiteState).Errors(state)]).toEqual([]);
 });
