@@ -57,10 +57,10 @@ export function isOver({ phase }: { phase: RolloutPhase }): boolean {
   return phase === 'completed' || phase === 'rolled-back';
 }
 
-/** As "kim (approver)". */
+/** As "kim (approver)"; the first token, "admin", says its role already. */
 export function whoText({ by, role }: Pick<RolloutAct, 'by' | 'role'>): string {
   if (by === '') return 'the hub';
-  return role === null ? by : `${by} (${role})`;
+  return role === null || role === by ? by : `${by} (${role})`;
 }
 
 /** What was done, without who, when and why: "promoted it to stage 2, prod (enforce), and so approved it there". */

@@ -30,6 +30,8 @@ export function addRolloutEvidenceCommand(rollout: Command, context: CommandCont
         run.note(
           `No decision about generation ${answer.generation} was recorded; \`plumbline rollout status ${text}\` shows where it stands.`,
         );
+      if (answer.acts.length === 0)
+        run.note('Who did what is not in its rollout any more; `plumbline get events` has it.');
       run.print(answer, () => evidenceLines(answer));
       const asked = answer.decisions.flatMap(({ recomputed }) => recomputed ?? []);
       if (asked.some((one) => one.outcome === 'answered' && !one.isSame))

@@ -56,7 +56,8 @@ function section(title: string, lines: readonly string[]): string[] {
 /** Where the stage was rolled back, its rules count nothing any more. */
 function rulesTitle({ rollout, stage }: RolloutDetail): string {
   const at = rollout.stages[stage];
-  const judged = at?.phase === 'rolled-back' ? `, at ${at.virtualSite} as it was judged` : '';
+  const judged =
+    at?.phase === 'rolled-back' && at.evaluatedAtMs !== null ? `, at ${at.virtualSite} as it was judged` : '';
   return `New connections by rule${judged}`;
 }
 

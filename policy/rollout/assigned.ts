@@ -89,8 +89,16 @@ export function withStage(spec: RolloutSpec, status: RolloutStage): RolloutSpec 
   return { ...spec, stages: spec.stages.map((one, i) => (i === spec.stage ? status : one)) };
 }
 
+export const NONE_COUNTED: RolloutStage['counts'] = {
+  sites: 0,
+  applied: 0,
+  passed: 0,
+  failed: 0,
+  inconclusive: 0,
+  notApplicable: 0,
+};
+
 export function emptyStages({ stages }: Allowlist['spec']['rollout'], attempt: Version): RolloutStage[] {
-  const counts = { sites: 0, applied: 0, passed: 0, failed: 0, inconclusive: 0, notApplicable: 0 };
   return stages.map((stage) => {
     const { virtualSite, mode } = stagePlan(stage);
     return {
@@ -104,7 +112,7 @@ export function emptyStages({ stages }: Allowlist['spec']['rollout'], attempt: V
       attempt,
       verdict: 'inconclusive',
       reasons: [],
-      counts,
+      counts: NONE_COUNTED,
       hits: 0,
       unexpectedDenies: 0,
       evaluatedAtMs: null,

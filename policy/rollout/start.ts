@@ -3,6 +3,7 @@ import type { Version } from '../../core/model/signed.ts';
 import { type Asker, withAct } from './acts.ts';
 import {
   emptyStages,
+  NONE_COUNTED,
   nextVersion,
   promotedTo,
   type RolloutSpec,
@@ -96,6 +97,9 @@ export function startStage(spec: RolloutSpec, nowMs: number): { spec: RolloutSpe
       version: null,
       verdict: 'inconclusive',
       reasons: [],
+      counts: NONE_COUNTED,
+      hits: 0,
+      unexpectedDenies: 0,
       evaluatedAtMs: null,
     },
   );

@@ -207,14 +207,16 @@ function hash(site: string, spec: RolloutSpec): number {
 
 describe('a retry', () => {
   it('begins a stage that is stuck and its evidence anew, and takes nothing away from sites meanwhile', () => {
-    const stuck = follow(started(), [seen(null)]);
+    const stuck = follow(started(), [seen(null), seen('inconclusive')]);
+    expect(stuck.spec.stages[0]).toMatchObject({ hits: 10, counts: { sites: 2, inconclusive: 2 } });
     const later = NOON + 5 * MINUTE_MS;
     const again = act(stuck.spec, 'retry', 'ada', later);
     if (!again.ok) throw new Error(again.detail);
     const [before] = stuck.spec.stages;
     const [stage] = again.spec.stages;
     expect(before?.phase).toBe('soaking');
-    expect(stage).toMatchObject({ phase: 'rolling', startedAtMs: later });
+    expect(stage).toMatchObject({ phase: 'rolling', startedAtMs: later, hits: 0, unexpectedDenies: 0 });
+    expect(stage?.counts).toMatchObject({ sites: 0, passed: 0, inconclusive: 0 });
     expect(stage?.version?.n).toBeGreaterThan(before?.version?.n ?? 0);
     expect(courses(again.spec)).toEqual(courses(stuck.spec));
   });

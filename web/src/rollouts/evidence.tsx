@@ -29,7 +29,7 @@ export function RuleHitsPanel({ detail: { rules, rollout, stage } }: { detail: R
   const at = rollout.stages[stage];
   return (
     <Panel title="New connections by rule">
-      {at?.phase === 'rolled-back' && (
+      {at?.phase === 'rolled-back' && at.evaluatedAtMs !== null && (
         <p class="note">At {at.virtualSite} as it was judged before it was rolled back.</p>
       )}
       <DataTable
