@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Puts a whole new file in the place of the old, durably: whoever reads it, at whatever moment, reads one of them. */
@@ -15,9 +15,38 @@ export async function writeBootFile(path: string, text: string): Promise<void> {
   await syncDirectory(path);
 }
 
+/** Keeps what the file holds beside it; nothing when there is no such file. */
+export async function holdBootFile(path: string): Promise<void> {
+  const text = await textOf(path);
+  if (text !== null) await writeBootFile(heldBeside(path), text);
+}
+
+export function readHeld(path: string): Promise<string | null> {
+  return textOf(heldBeside(path));
+}
+
+export async function dropHeld(path: string): Promise<void> {
+  await rm(heldBeside(path), { force: true });
+  await syncDirectory(path);
+}
+
 export async function removeBootFile(path: string): Promise<void> {
   await rm(path, { force: true });
+  await rm(heldBeside(path), { force: true });
   await syncDirectory(path);
+}
+
+function heldBeside(path: string): string {
+  return `${path}.held`;
+}
+
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
 }
 
 async function syncDirectory(path: string): Promise<void> {

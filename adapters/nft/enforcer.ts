@@ -6,7 +6,7 @@ import { observed } from '../../core/dataplane/nftables/observed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { type Enforcer, EnforcerError, type Observed, type Wanted } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
-import { removeBootFile, writeBootFile } from './boot-file.ts';
+import { dropHeld, holdBootFile, readHeld, removeBootFile, writeBootFile } from './boot-file.ts';
 import { type HeldNames, heldFor, knownOf, toLearn } from './held-names.ts';
 import { createRun } from './run.ts';
 import { KernelTable } from './table.ts';
@@ -93,6 +93,30 @@ class NftEnforcer implements Enforcer {
     });
     if (this.#lookups.length === 1) void this.#inTurn(() => this.#storeAll());
     return stored;
+  }
+
+  hold(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { bootFile } = this.#options;
+      if (bootFile === undefined) return;
+      const isThere = (await this.#table.list()) !== null;
+      await onDisk(isThere ? holdBootFile(bootFile) : dropHeld(bootFile));
+    });
+  }
+
+  putBack(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const { bootFile, logger } = this.#options;
+      const text = bootFile === undefined ? null : await onDisk(readHeld(bootFile));
+      if (bootFile === undefined || text === null) return false;
+      await this.#table.load(text);
+      this.#inForce = null;
+      this.#writtenAtMs = null;
+      this.#isStale = false;
+      await onDisk(writeBootFile(bootFile, text));
+      logger.warn({}, 'nft.put_back');
+      return true;
+    });
   }
 
   withdraw(): Promise<void> {
@@ -207,5 +231,17 @@ class NftEnforcer implements Enforcer {
         'nft.boot_file_not_written',
       );
     }
+  }
+}
+
+async function onDisk<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : 'unknown';
+    throw new EnforcerError(
+      'busy',
+      `what is in force can't be kept aside on the disk (${reason}); it is tried again`,
+    );
   }
 }

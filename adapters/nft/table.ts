@@ -59,11 +59,11 @@ export class KernelTable {
     keepS: ReadonlyMap<string, ReadonlyMap<string, number>>,
     gone: ReadonlyMap<string, readonly string[]>,
   ): Promise<void> {
-    return this.#load(learning(model, keepS, gone));
+    return this.load(learning(model, keepS, gone));
   }
 
   remove(): Promise<void> {
-    return this.#load(removal());
+    return this.load(removal());
   }
 
   /** What makes all of it at the start of the machine. */
@@ -71,7 +71,8 @@ export class KernelTable {
     return wholeTable(model, keepsOf(names, nowMs), this.#dialect);
   }
 
-  async #load(text: string): Promise<void> {
+  /** A text that `wholeText` gave. */
+  async load(text: string): Promise<void> {
     const result = await this.#run(['-j', '-f', '-'], text);
     if (!result.ok) throw raised(result);
   }

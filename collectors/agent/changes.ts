@@ -44,24 +44,27 @@ export function withGood(state: AgentState, next: readonly Chosen[], revision: n
   };
 }
 
-/** Several changes at once may each be innocent: they are tried one by one before any is refused. */
+/**
+ * Several changes at once may each be innocent: they are tried one by one before any is refused. Where what is in force is
+ * not known, that would open what it holds back: all of them are refused.
+ */
 export function withBlame(
   state: AgentState,
   culprits: readonly Chosen[],
   next: readonly Chosen[],
-  { code, detail }: { code: string; detail: string },
+  { code, detail, isLost }: { code: string; detail: string; isLost: boolean },
   nowMs: number,
 ): AgentState {
   const over: AgentState = { ...state, trial: null, hubAway: false };
-  if (culprits.length > 1) return { ...over, oneByOne: true };
-  const [culprit] = culprits;
-  if (culprit === undefined) return over;
-  const { digest, mode, attempt } = culprit;
-  const said = { key: keyOf(culprit), code, detail: detail.slice(0, 200) };
-  const blamed = next.includes(culprit)
-    ? withRefused(over, { ...said, digest, mode, attempt })
-    : withIrremovable(over, { ...said, besides: besides(said.key, next) });
-  return withRefusal(blamed, said, nowMs);
+  if (culprits.length > 1 && !isLost) return { ...over, oneByOne: true };
+  return culprits.reduce((sum, culprit) => {
+    const { digest, mode, attempt } = culprit;
+    const said = { key: keyOf(culprit), code, detail: detail.slice(0, 200) };
+    const blamed = next.includes(culprit)
+      ? withRefused(sum, { ...said, digest, mode, attempt })
+      : withIrremovable(sum, { ...said, besides: besides(said.key, next) });
+    return withRefusal(blamed, said, nowMs);
+  }, over);
 }
 
 /** What the plan came to: its refusals are said, and what is wanted again may be taken away another time. */

@@ -35,7 +35,7 @@ export class Dataplane {
     options.names.onLearned((learned) => this.#learn(learned));
   }
 
-  /** What was applied last, in this process; null before and after a withdrawal. */
+  /** What was applied last, in this process; null before, after a withdrawal, and while what another applied is back. */
   get policies(): readonly Chosen[] | null {
     return this.#wanted?.policies ?? null;
   }
@@ -74,6 +74,26 @@ export class Dataplane {
 
   observe(): Promise<Observed | null> {
     return this.#alone(async () => (this.#wanted === null ? null : this.#options.enforcer.observe()));
+  }
+
+  /** Keeps aside what is in force without anybody knowing what it is. */
+  hold(): Promise<void> {
+    return this.#alone(async () => {
+      if (!this.#isOpen) throw new Interrupted();
+      await this.#begin();
+      await this.#options.enforcer.hold();
+    });
+  }
+
+  /** False when nothing was held. */
+  putBack(): Promise<boolean> {
+    return this.#alone(async () => {
+      if (!this.#isOpen) throw new Interrupted();
+      await this.#begin();
+      const isBack = await this.#options.enforcer.putBack();
+      if (isBack) this.#wanted = null;
+      return isBack;
+    });
   }
 
   withdraw(): Promise<void> {

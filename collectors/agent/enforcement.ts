@@ -1,4 +1,3 @@
-import { targetKey } from '../../core/model/signed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { EnforcerError } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
@@ -6,6 +5,7 @@ import type { PolicyLink } from '../../core/ports/policy-link.ts';
 import { changesBetween, firstChange, withBlame, withGood, withOutcomes } from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
+import { lossOf } from './lost.ts';
 import { areSameInForce, changed, isSameInForce, type Plan, type PlanWorld, planFor } from './plan.ts';
 import { isFull, type Remembered } from './remembered.ts';
 import { type AgentState, type Chosen, withRefusal } from './state.ts';
@@ -73,6 +73,7 @@ export class Enforcement {
   begin(): Promise<void> {
     return this.#alone(async () => {
       if (this.#lost() === null) await this.#resume();
+      else await this.#endTrial();
     });
   }
 
@@ -132,7 +133,7 @@ export class Enforcement {
     const present = dataplane.policies;
     const isGood = present !== null && areSameInForce(present, remembered.state.good.policies);
     const lost = isGood ? null : this.#lost();
-    if (!isGood && lost === null && !(await this.#resume())) return false;
+    if (!isGood && !(await (lost === null ? this.#resume() : this.#endTrial()))) return false;
     remembered.catchUp();
     const plan = planFor(remembered.state, world);
     this.#note((state) => withOutcomes(state, plan.outcomes, clock.nowMs()));
@@ -155,38 +156,32 @@ export class Enforcement {
     return this.#try(next, link);
   }
 
-  /**
-   * Why what was confirmed last can't be put in force again. What the machine has is the last that was good, and is left
-   * alone, until the hub has said everything and it can be gone on from that.
-   */
   #lost(): string | null {
     const { remembered, world, clock, logger } = this.#options;
-    const gone = remembered.state.good.policies.find(({ digest }) => world.specs.get(digest) === null);
-    const isLost = remembered.state.isLost === true;
-    if (gone === undefined && !isLost) {
-      this.#waiting = null;
-      return null;
-    }
-    const [key, code, what] =
-      gone === undefined
-        ? (['default/state', 'state-lost', "the site's memory of its policies can't be read"] as const)
-        : ([
-            targetKey(gone.kind, gone.name),
-            'spec-lost',
-            "its specification can't be read any more",
-          ] as const);
-    const detail = `${what}; what is in force stays until the hub has sent everything`;
-    if (this.#waiting !== detail) logger.error({ site: world.site, code, key }, 'policy.memory-lost');
-    this.#waiting = detail;
-    this.#note((state) => withRefusal(state, { key, code, detail }, clock.nowMs()));
-    return detail;
+    const loss = lossOf(remembered.state, world.specs);
+    if (loss !== null && this.#waiting !== loss.detail)
+      logger.error({ site: world.site, code: loss.code, key: loss.key }, 'policy.memory-lost');
+    this.#waiting = loss?.detail ?? null;
+    if (loss !== null) this.#note((state) => withRefusal(state, loss, clock.nowMs()));
+    return this.#waiting;
   }
 
   #isAllKnown({ policies, outcomes }: Plan): boolean {
     const { remembered, world } = this.#options;
-    if (!this.#isTold || remembered.state.site === null) return false;
+    const { site, isLost, refused } = remembered.state;
+    // What is in force can't be told apart: it stays as a whole until all that had to be taken back is another attempt.
+    const isHeld = isLost === true && outcomes.some(({ code }) => refused.some((one) => one.code === code));
+    if (!this.#isTold || site === null || isHeld) return false;
     const isHere = ({ digest }: Chosen) => world.specs.get(digest) !== null;
     return policies.every(isHere) && outcomes.every(({ state }) => state !== 'pending');
+  }
+
+  /** A change of what nobody knows any more was cut off, and nobody confirmed it. False when it can't be undone yet. */
+  async #endTrial(): Promise<boolean> {
+    if (this.#options.remembered.state.trial === null) return true;
+    const isOver = await this.#revert();
+    if (isOver) this.#note((state) => ({ ...state, trial: null }));
+    return isOver;
   }
 
   /** What was confirmed last is in force again, before anybody is asked. */
@@ -225,6 +220,11 @@ export class Enforcement {
     await Promise.all([this.#options.refreshEndpoints(), dataplane.prepare(next)]);
     if (this.#isShut) throw new Interrupted();
     this.#options.beforeChange();
+    const unheld = this.#waiting === null ? null : await this.#attempt(() => dataplane.hold());
+    if (unheld !== null) {
+      this.#block(`${unheld.code}: ${unheld.detail}`);
+      return false;
+    }
     const revision = remembered.state.revision + 1;
     remembered.update((state) => ({ ...state, revision, trial: { policies: [...next], revision } }));
     const rejected = await this.#attempt(() => dataplane.apply(next, revision, remembered.state.endpoints));
@@ -308,13 +308,17 @@ export class Enforcement {
     const { remembered, dataplane, evidence, clock, world } = this.#options;
     const revision = remembered.state.revision + 1;
     const policies = remembered.state.good.policies.filter(({ digest }) => world.specs.get(digest) !== null);
-    const problem = await this.#attempt(() =>
-      dataplane.apply(policies, revision, remembered.state.endpoints),
-    );
+    const isLost = this.#lost() !== null;
+    let isBack = false;
+    const problem = await this.#attempt(async () => {
+      isBack = isLost && (await dataplane.putBack());
+      if (!isBack) await dataplane.apply(policies, revision, remembered.state.endpoints);
+    });
     if (problem !== null) {
       this.#block(`${problem.code}: ${problem.detail}`);
       return false;
     }
+    if (isBack) return true;
     this.#note((state) => ({ ...state, revision, good: { policies, revision }, isLost: false }));
     evidence.applied(policies, clock.nowMs());
     evidence.confirmed(policies, clock.nowMs());
@@ -324,7 +328,9 @@ export class Enforcement {
 
   #blame(culprits: readonly Chosen[], next: readonly Chosen[], code: string, detail: string): void {
     const { clock, logger, world } = this.#options;
-    this.#note((state) => withBlame(state, culprits, next, { code, detail }, clock.nowMs()));
+    this.#note((state) =>
+      withBlame(state, culprits, next, { code, detail, isLost: this.#waiting !== null }, clock.nowMs()),
+    );
     for (const { name, generation } of culprits)
       logger.warn({ site: world.site, policy: name, generation, code, detail }, 'policy.refused');
   }

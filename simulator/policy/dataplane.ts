@@ -72,6 +72,13 @@ class ModelDataplane implements Enforcer {
     if (this.#wanted?.names.has(host) === true) this.#open(host, addresses);
   }
 
+  /** A model lasts as long as its process, which can say what is in force. */
+  async hold(): Promise<void> {}
+
+  async putBack(): Promise<boolean> {
+    return false;
+  }
+
   async withdraw(): Promise<void> {
     this.#wanted = null;
     this.#policies = [];

@@ -28,6 +28,8 @@ export function troubledEnforcer(enforcer: Enforcer, troubleNow: () => Trouble):
       return { ...observed, differences: [...observed.differences, 'somebody deleted a rule (simulated)'] };
     },
     learn: (host, addresses, keepS) => enforcer.learn(host, addresses, keepS),
+    hold: () => enforcer.hold(),
+    putBack: () => enforcer.putBack(),
     withdraw: () => enforcer.withdraw(),
     stop: () => enforcer.stop(),
   };

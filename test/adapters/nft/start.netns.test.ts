@@ -73,6 +73,35 @@ test('a name whose set is full goes on: what was not seen for longest makes room
   expect(listed).not.toContain('198.51.100.1');
 });
 
+test('what an earlier process applied is held, and back after a change, also when another process puts it back', async () => {
+  const other = policy('other', [{ name: 'web', to: [`tcp://${FAR}:80`] }]);
+  await world.enforcer.apply(wanted([shop], { names }));
+  await world.enforcer.learn('shop.example', [FAR_TOO], 3600);
+  await world.enforcer.stop();
+  const second = world.create();
+  await second.start();
+  await second.hold();
+  await second.apply(wanted([other]));
+  expect(await world.connect(world.checkout, FAR, 443)).toBe('ECONNREFUSED');
+  const third = world.create();
+  await third.start();
+  expect(await third.putBack()).toBe(true);
+  for (const address of [FAR, FAR_TOO])
+    expect(await world.connect(world.checkout, address, 443)).toBe('connected');
+  expect(await world.connect(world.checkout, FAR, 80)).toBe('ECONNREFUSED');
+  // It can be held and put back again, and gone on from.
+  await third.hold();
+  await third.apply(wanted([other]));
+  expect(await third.putBack()).toBe(true);
+  expect(await world.connect(world.checkout, FAR, 443)).toBe('connected');
+  await third.apply(wanted([other]));
+  expect(await world.connect(world.checkout, FAR, 80)).toBe('connected');
+  await third.withdraw();
+  expect(readdirSync(world.dir)).toEqual([]);
+  await third.hold();
+  expect(await third.putBack()).toBe(false);
+});
+
 test('withdrawing removes the boot file, also when another process applied it', async () => {
   await world.enforcer.apply(wanted([shop]));
   expect(existsSync(world.bootFile)).toBe(true);

@@ -15,6 +15,7 @@ export type Alive = { effect<T>(work: () => T): T };
 /** What a machine's dataplane does, which outlives the processes that tell it. */
 export class Kernel {
   inForce: Wanted | null = null;
+  held: Wanted | null = null;
   /** Changes so far that changed anything. */
   changes = 0;
   readonly counters = new Map<string, { hits: Map<string, number>; denies: number; probeDenies: number }>();
@@ -37,9 +38,21 @@ export class Kernel {
       learn: async (host, addresses) => {
         alive.effect(() => this.learned.push(...addresses.map((address) => `${host} ${address}`)));
       },
+      hold: async () =>
+        alive.effect(() => {
+          this.held = structuredClone(this.inForce);
+        }),
+      putBack: async () =>
+        alive.effect(() => {
+          if (this.held === null) return false;
+          this.inForce = structuredClone(this.held);
+          this.changes += 1;
+          return true;
+        }),
       withdraw: async () =>
         alive.effect(() => {
           this.inForce = null;
+          this.held = null;
           this.counters.clear();
           this.changes += 1;
         }),

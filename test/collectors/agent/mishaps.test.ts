@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SpoolError } from '../../../core/ports/spool.ts';
-import { allowing, assignedOf } from './scripted-hub.ts';
+import { allowing, assignedOf, attempt } from './scripted-hub.ts';
 import { SiteWorld } from './site-world.ts';
 
 const A = allowing('198.51.100.0/24');
@@ -131,6 +131,57 @@ describe('a memory that is lost', () => {
     await world.intervals(2);
     expect(world.kernel.policies()).toEqual(['payments 2 enforce', 'search 1 enforce']);
     expect(await world.status('payments')).toMatchObject({ phase: 'applied' });
+  });
+
+  it.each([
+    ['the state', spoilState],
+    ['a specification', loseSpecs],
+  ])(
+    '%s: a first change that cuts the hub leaves what is in force as it was, until somebody has it tried again',
+    async (_what, spoil) => {
+      await restartWithout(spoil);
+      world.hub.assign('payments', 2, B);
+      world.hub.assign('search', 2, A);
+      world.hub.isReachable = () => {
+        // One of them alone would open what the other holds back.
+        expect(world.kernel.policies()).toHaveLength(2);
+        return !/ 2 /.test(world.kernel.policies().join());
+      };
+      world.hub.isUp = true;
+      world.hub.connect();
+      await world.intervals(5);
+      expect(world.kernel.policies()).toEqual(untouched);
+      expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 2 });
+      const { confirmations } = world.hub;
+      await world.stop();
+      await world.boot();
+      world.hub.connect();
+      await world.intervals(20);
+      expect(world.hub.confirmations).toBe(confirmations);
+      expect(world.kernel.policies()).toEqual(untouched);
+      world.hub.isReachable = () => true;
+      world.hub.assign('payments', 2, B, { attempt: attempt(2) });
+      world.hub.assign('search', 2, A, { attempt: attempt(2) });
+      await world.intervals(2);
+      expect(world.kernel.policies()).toEqual(['payments 2 enforce', 'search 2 enforce']);
+      expect(await world.status('search')).toMatchObject({ phase: 'applied', live: true });
+    },
+  );
+
+  it('is no trap: a first change that was cut off before it was confirmed is undone by the next start', async () => {
+    await restartWithout(spoilState);
+    world.hub.assign('payments', 2, B);
+    world.hub.isReachable = () => {
+      world.killAfter = { effects: 1, lastHappens: false };
+      return false;
+    };
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce', 'search 1 enforce']);
+    world.hub.isReachable = () => false;
+    await world.boot();
+    expect(world.kernel.policies()).toEqual(untouched);
   });
 
   it('is let go all the same when the owner disarms', async () => {

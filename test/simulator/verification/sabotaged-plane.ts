@@ -53,6 +53,8 @@ export class SabotagedPlane implements ModelledDataplane {
 
   start = () => this.#inner.start();
   stop = () => this.#inner.stop();
+  hold = () => this.#inner.hold();
+  putBack = () => this.#inner.putBack();
   withdraw = () => this.#inner.withdraw();
   learn = (host: string, addresses: readonly string[], keepS: number) =>
     this.#damage === 'emptied' ? Promise.resolve() : this.#inner.learn(host, addresses, keepS);
