@@ -1,3 +1,4 @@
+import { plural } from '../core/plural.ts';
 import type { KeyTrust } from './key-trust.ts';
 import type { Hold } from './losses.ts';
 import type { Claim } from './seen-versions.ts';
@@ -33,7 +34,7 @@ export function troublesOf({ hold, trust, claims }: Findings): Found[] {
     found.push({
       code: 'claim-implausible',
       severity: 'warning',
-      detail: `${claiming.size} sites say that they have seen what no hub can have said, and are not believed: ${named([...claiming.values()])}`,
+      detail: `${plural(claiming.size, 'site')} claimed to have seen what no hub can have said, and nobody believes it: ${named([...claiming.values()])}`,
       remedy:
         'see who runs such a site; delete it, or have it join again with a new token (`plumbline site token`)',
     });

@@ -46,7 +46,7 @@ export class Troubles {
     if (!this.#untold.isEmpty) return;
     const before = new Map(this.#standing.map((one) => [one.code, one]));
     const standing = found.map((one) => ({ ...one, sinceMs: before.get(one.code)?.sinceMs ?? nowMs }));
-    for (const one of standing) if (!before.has(one.code)) this.#begin(one);
+    for (const one of standing) if (isWorse(one, before.get(one.code))) this.#begin(one, nowMs);
     for (const one of this.#standing) if (!found.some(({ code }) => code === one.code)) this.#end(one, nowMs);
     for (const claim of claims) this.#name(claim, nowMs);
     if (isDeepStrictEqual(standing, this.#standing)) return;
@@ -62,12 +62,12 @@ export class Troubles {
     return isChanged;
   }
 
-  #begin({ code, severity, sinceMs, detail, remedy }: Trouble): void {
+  #begin({ code, severity, sinceMs, detail, remedy }: Trouble, nowMs: number): void {
     const kind = BEGINS[code];
     if (kind !== null)
       this.#add({
-        id: `${kind}/${sinceMs}`,
-        atMs: sinceMs,
+        id: `${kind}/${sinceMs}/${severity}`,
+        atMs: nowMs,
         kind,
         severity,
         site: '',
@@ -92,4 +92,9 @@ export class Troubles {
   #add(event: Omit<FleetEvent, 'virtualSite' | 'by'>): void {
     this.#untold.add({ ...event, virtualSite: '', by: '' });
   }
+}
+
+/** One that only concerned some sites is told again when it concerns most. */
+function isWorse({ severity }: Trouble, before: Trouble | undefined): boolean {
+  return before === undefined || (severity === 'critical' && before.severity === 'warning');
 }

@@ -130,7 +130,8 @@ export class Documents {
     if (newest === undefined || !isNewer(newest, holding)) return [];
     const known = holding.versions.get(KEYS_KEY);
     const steps = [...this.#keyrings.values()].filter(
-      ({ key, version }) => key !== KEYS_KEY && known !== undefined && compareVersions(version, known) > 0,
+      // In a higher epoch too: what introduces a key that a site has already is signed by one that it may have dropped.
+      ({ key, version }) => key !== KEYS_KEY && known !== undefined && version.n > known.n,
     );
     return [...steps.sort((a, b) => compareVersions(a.version, b.version)), newest];
   }

@@ -1,4 +1,5 @@
 import { type Issuer, resourceKey } from '../../core/model/resource.ts';
+import { plural } from '../../core/plural.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Change, Registered } from '../registry.ts';
 import { areMost, distrustText, PUT_KEY_BACK } from '../trouble-words.ts';
@@ -49,7 +50,7 @@ export function restoreHub(
     return { ok: true, effect: 'unchanged', changes: [], detail: NOTHING_TO_RESTORE, ...stays };
   const policy = isHeld ? restorePolicy(issuer, asked, registered, facts) : null;
   const spec = { ...(policy?.spec ?? issuer.spec), restoredAtMs: asked.nowMs };
-  const noted = `${missing} reports that sites had handed over before are not in its tables`;
+  const noted = `${plural(missing, 'report')} that sites had handed over before ${missing === 1 ? 'is' : 'are'} not in its tables`;
   const message = [...(policy?.said ?? []), ...(missing > 0 ? [noted] : [])].join('; ');
   return {
     ok: true,
