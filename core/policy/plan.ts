@@ -205,9 +205,11 @@ function differences({ document, promoted }: PlanInput, placed: readonly Placed[
       step.virtualSites.add(virtualSite);
     }
   }
-  const all = [...steps.values()].sort((a, b) => b.placed.length - a.placed.length);
+  const all = [...steps.values()];
+  const largest = all.toSorted((a, b) => b.placed.length - a.placed.length).slice(0, DIFFERENCES_SHOWN);
   return {
-    differences: all.slice(0, DIFFERENCES_SHOWN).map(differenceOf),
+    // In the order of the stages.
+    differences: all.filter((step) => largest.includes(step)).map(differenceOf),
     differencesLeftOut: Math.max(0, all.length - DIFFERENCES_SHOWN),
   };
 }
