@@ -88,7 +88,7 @@ GROUP BY site`;
  * was heard before its first report that speaks of the stage's generation.
  */
 export const REPORT_SQL = `
-SELECT r.site AS site, uniqExactIf((boot, seq), boot = from_boot AND seq BETWEEN from_seq AND to_seq) AS stored,
+SELECT r.site AS site, uniqExactIf(seq, boot = from_boot AND seq BETWEEN from_seq AND to_seq) AS stored,
   arraySort(arrayMap(one -> one.3, groupUniqArrayIf((boot, seq, assumeNotNull(score)),
     isNotNull(score) AND received_at <= ${ms('started')}))) AS scores,
   arrayMap(one -> one.3, arraySlice(arraySort(groupUniqArrayIf((boot, seq, assumeNotNull(score)),
