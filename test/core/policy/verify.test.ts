@@ -337,3 +337,13 @@ function keysOf<T extends object>(value: T): (keyof T)[] {
   for (const key in value) keys.push(key);
   return keys;
 }
+
+test('a site that has no room for the policy says so, as why it has not seen the target', () => {
+  const reason = 'too-many: the site holds 60 policies already, which is the most';
+  const unheld = newest({ seen: { epoch: 1, n: 0 }, generation: 0, digest: '', phase: 'pending', reason });
+  const { reasons } = verifySite(asked, evidence({ newest: unheld, appliedSinceMs: null }));
+  expect(reasons[0]).toEqual({
+    code: 'target-not-seen',
+    text: `the site has seen target 1.0, the stage began with 1.7: ${reason}`,
+  });
+});
