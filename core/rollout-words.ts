@@ -1,4 +1,4 @@
-import type { RolloutView } from './model/policy-view.ts';
+import type { RolloutSite, RolloutView } from './model/policy-view.ts';
 import type { RolloutAct, RolloutAction, RolloutPhase, StageStatus, Verdict } from './model/rollout.ts';
 
 /** Told by colour, shape and word at once, so that none of them is needed. */
@@ -81,4 +81,15 @@ export function actText({ act, generation, stage, virtualSite, mode, isApproval 
 export function whyOf({ reason, stage, stages }: Pick<RolloutView, 'reason' | 'stage' | 'stages'>): string[] {
   const shown = stages[stage]?.reasons ?? [];
   return reason === '' ? shown : [reason, ...shown.filter((one) => !reason.includes(one))];
+}
+
+/** Why a site stands where it stands: its verdict's reasons, and what it says itself where they don't say that already. */
+export function siteWhy({
+  reasons,
+  detail,
+  phase,
+}: Pick<RolloutSite, 'reasons' | 'detail' | 'phase'>): string {
+  const texts = reasons.map(({ text }) => text);
+  const isSaid = texts.some((text) => phase === 'not-applicable' || text.includes(detail));
+  return (detail === '' || isSaid ? texts : [...texts, detail]).join('; ');
 }

@@ -1,5 +1,5 @@
 import { RolloutDetail, type RolloutSite } from '../../core/model/policy-view.ts';
-import { ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS } from '../../core/rollout-words.ts';
+import { ROLLOUT_SIGNS, STAGE_SIGNS, siteWhy, VERDICT_SIGNS } from '../../core/rollout-words.ts';
 import type { CommandRun } from '../command-context.ts';
 import { moment } from '../figures.ts';
 import { plainText } from '../table.ts';
@@ -59,9 +59,9 @@ function explanation(
 }
 
 function siteLines(sites: readonly RolloutSite[], leftOut: number, { paint }: CommandRun): string[] {
-  const lines = sites.map(({ site, verdict, reasons, detail }) => {
-    const why = [...reasons.map(({ text }) => text), ...(detail === '' ? [] : [detail])].join('; ');
-    return `  ${site}: ${paintSign(VERDICT_SIGNS[verdict ?? 'unjudged'], paint)}${why === '' ? '' : `, ${plainText(why)}`}`;
+  const lines = sites.map((one) => {
+    const why = siteWhy(one);
+    return `  ${one.site}: ${paintSign(VERDICT_SIGNS[one.verdict ?? 'unjudged'], paint)}${why === '' ? '' : `, ${plainText(why)}`}`;
   });
   return leftOut > 0 ? [...lines, `  and ${leftOut} more`] : lines;
 }

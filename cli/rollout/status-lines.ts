@@ -1,5 +1,5 @@
 import type { DeniedView, RolloutDetail, RolloutSite, RuleHits } from '../../core/model/policy-view.ts';
-import { ROLLOUT_SIGNS, STAGE_SIGNS, VERDICT_SIGNS, whyOf } from '../../core/rollout-words.ts';
+import { ROLLOUT_SIGNS, STAGE_SIGNS, siteWhy, VERDICT_SIGNS, whyOf } from '../../core/rollout-words.ts';
 import { ago } from '../figures.ts';
 import type { Paint } from '../sign.ts';
 import { type Column, plainText, renderTable } from '../table.ts';
@@ -155,8 +155,7 @@ function siteColumns(paint: Paint): Column<RolloutSite>[] {
     took('VERIFIED', 'verifiedAtMs'),
     {
       header: 'REASONS',
-      text: ({ reasons, detail }) =>
-        [...reasons.map(({ text }) => text), ...(detail === '' ? [] : [detail])].join('; '),
+      text: siteWhy,
     },
   ];
 }

@@ -244,6 +244,21 @@ test('explain says why it is where it is, and what to do about what was refused'
   expect(sectionOf(out, 'Next')[0]).toMatch(/^plumbline rollout resume allowlist\/payments +go on at test$/);
 });
 
+test('what a site says itself is added only where its verdict does not say it', async () => {
+  const whole = detail();
+  const [site] = whole.sites;
+  if (site === undefined) throw new Error('no site');
+  const reasons = [{ code: 'refused', text: 'the site refused generation 3: it cuts the hub' }];
+  const refused = { ...site, verdict: 'fail', reasons, phase: 'refused', detail: 'it cuts the hub' };
+  const withdrawn = { ...site, site: 'test-d', reasons: [], phase: 'withdrawn', detail: 'it was in force' };
+  hub.on(`GET ${PATH}`, () => ({ value: { ...whole, sites: [refused, withdrawn] } }));
+  for (const line of ['explain rollout payments', 'rollout status allowlist/payments']) {
+    const { out } = await cli(line);
+    expect(out.split('it cuts the hub')).toHaveLength(2);
+    expect(out).toContain('it was in force');
+  }
+});
+
 describe('get', () => {
   test('rollouts and allowlists are tables, and one is found by its name', async () => {
     hub.on('GET /api/v1/rollouts', () => page([madeUpRollout(NOW_MS)]));

@@ -1,6 +1,6 @@
 import type { DeniedView, RolloutDetail, RolloutSite, RuleHits } from '../../../core/model/policy-view.ts';
 import type { RolloutAct } from '../../../core/model/rollout.ts';
-import { actText, VERDICT_SIGNS, whoText } from '../../../core/rollout-words.ts';
+import { actText, siteWhy, VERDICT_SIGNS, whoText } from '../../../core/rollout-words.ts';
 import { count, milliseconds } from '../format.ts';
 import { Moment } from '../moment.tsx';
 import { follow, sitePath } from '../route.ts';
@@ -122,8 +122,7 @@ const SITE_COLUMNS: readonly DataColumn<RolloutSite>[] = [
   {
     title: 'Reasons',
     shape: 'words',
-    cell: ({ reasons, detail }) =>
-      [...reasons.map(({ text }) => text), ...(detail === '' ? [] : [detail])].join('; '),
+    cell: siteWhy,
   },
   { title: 'Stands', cell: standingOf },
   { title: 'Hits', shape: 'number', cell: ({ hits }) => count(hits) },
