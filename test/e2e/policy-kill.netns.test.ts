@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RolloutDetail } from '../../core/model/policy-view.ts';
+import type { RolloutDetail, RolloutEvidence } from '../../core/model/policy-view.ts';
 import { randomFrom } from '../../simulator/prng.ts';
 import { PolicyFleet } from '../parts/policy-fleet.ts';
 import { until } from '../parts/process.ts';
 
 const SITES = { 'test-1': 'test', 'prod-1': 'prod', 'prod-2': 'prod' };
 const NAMES = Object.keys(SITES);
+/** Sites that join while a newer generation is on its way. */
+const COMING = { 'test-2': 'test', 'prod-3': 'prod' };
 const API = { host: 'api.payments.example', port: 80 };
 const SEED = process.env.SEED ?? String(Date.now());
 const ROUNDS = 5;
@@ -15,7 +17,7 @@ const CONFIRM_WINDOW_MS = 4_000;
 const NEEDS_RETRY = new Set(['restarted', 'gap', 'lost-observations', 'counter-reset', 'was-not-live']);
 
 /** `round` makes another content of it, whose only rule that is new is hit all the time. */
-function documents(nameServer: string, round: number): string {
+function documents(nameServer: string, round: number, soak: string): string {
   const sites = ['test', 'prod'].map(
     (env) =>
       `apiVersion: plumbline.io/v1\nkind: VirtualSite\nmetadata: {name: ${env}}\nspec: {selector: "env=${env}"}\n`,
@@ -30,7 +32,7 @@ spec:
     - {name: api, to: ["http://api.payments.example", {cidr: 10.9.${round}.0/24, ports: [443/TCP]}]}
 rollout:
   stages:
-    - {virtualSite: test, verify: {soak: 2s, minConclusive: 100%}}
+    - {virtualSite: test, verify: {soak: ${soak}, minConclusive: 100%}}
     - {virtualSite: prod, verify: {soak: 2s, minConclusive: 100%}}
 `;
   return [...sites, policy].join('---\n');
@@ -51,8 +53,8 @@ describe('a rollout through kills', { timeout: 400_000 }, () => {
   afterAll(async () => fleet?.remove(), 60_000);
 
   const path = '/api/v1/rollouts/Allowlist/payments';
-  const apply = async (round: number) => {
-    const file = fleet.write('payments.yaml', documents(fleet.nameServer, round));
+  const apply = async (round: number, soak = '2s') => {
+    const file = fleet.write('payments.yaml', documents(fleet.nameServer, round, soak));
     const { code, said } = await fleet.cli('apply', '-f', file);
     expect(code, said).toBe(0);
   };
@@ -156,6 +158,56 @@ describe('a rollout through kills', { timeout: 400_000 }, () => {
         fleet.shop(name, [API]);
       }
     }
+    expect(await failures()).toEqual([]);
+  });
+
+  it('whose stage a kill has spoiled is tried again, through kills in that too; sites that come meanwhile have their verdict', async () => {
+    if ((await fleet.hub.call('GET', path)).status === 404) {
+      await apply(0);
+      await carryThrough(1);
+    }
+    const detail = () => fleet.hub.get<RolloutDetail>(path);
+    const { generation: before } = (await detail()).rollout;
+    const reasonsOf = async (site: string) =>
+      (await detail()).sites.find((one) => one.site === site)?.reasons.map(({ code }) => code);
+    // Longer than it takes to be killed.
+    await apply(ROUNDS + 1, '15s');
+    await until('it is in force at test-1', () => fleet.hasApplied('test-1', 'payments', before + 1));
+    const { collector } = fleet.site('test-1');
+    await collector.kill('SIGKILL');
+    collector.start();
+    await until('its evidence has a hole', async () => (await reasonsOf('test-1'))?.includes('restarted'));
+
+    // One that comes to the stage is of the stage, and one that comes elsewhere gets and proves what is promoted there.
+    for (const [name, env] of Object.entries(COMING)) {
+      await fleet.addSite(name, { env });
+      fleet.shop(name, [API]);
+    }
+    await until('test-2 has passed in the stage', async () =>
+      (await detail()).sites.some(({ site, verdict }) => site === 'test-2' && verdict === 'pass'),
+    );
+    await until('prod-3 has passed by the generation before', async () => {
+      const evidence = await fleet.hub.get<RolloutEvidence>(`${path}/evidence?generation=${before}`);
+      const verdicts = evidence.decisions.flatMap(({ sites }) => sites);
+      return verdicts.some(({ site, verdict }) => site === 'prod-3' && verdict === 'pass');
+    });
+    expect(await fleet.hasApplied('prod-3', 'payments', before)).toBe(true);
+
+    const retried = await fleet.hub.call('POST', `${path}/retry`);
+    expect(retried.status, JSON.stringify([retried.body, await detail()])).toBe(200);
+    await Promise.all([fleet.hub.kill('SIGKILL'), collector.kill('SIGKILL')]);
+    collector.start();
+    await fleet.hub.start();
+    expect(await carryThrough(before + 1)).toBeLessThanOrEqual(1);
+    const { rollout, acts } = await detail();
+    expect(acts.filter(({ act }) => act === 'retry').length).toBeGreaterThanOrEqual(1);
+    expect(rollout.stages.map(({ counts }) => [counts.sites, counts.passed])).toEqual([
+      [2, 2],
+      [3, 3],
+    ]);
+    const rules = rulesOf(fleet.network.ruleset('test-1'));
+    for (const name of [...NAMES, ...Object.keys(COMING)])
+      expect(rulesOf(fleet.network.ruleset(name)), name).toEqual(rules);
     expect(await failures()).toEqual([]);
   });
 });
