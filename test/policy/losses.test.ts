@@ -168,6 +168,30 @@ describe('sites that say they have seen what the hub does not know', () => {
     expect(await hub.events('policy.read-only')).toHaveLength(1);
   });
 
+  it('of the keyring, or of their own labels: one restore ends it', async () => {
+    const [state] = hub.fleet.states();
+    if (state === undefined) throw new Error('no site');
+    const keys = hub.body('targets', 'default/Keys');
+    if (keys?.type !== 'keys') throw new Error('no keys');
+    const ids = keys.keys.map(({ id }) => id);
+    const newer = [
+      { keyring: { version: { epoch: 1, n: 7 }, ids } },
+      { labelsSeen: { epoch: 2, n: Number.MAX_SAFE_INTEGER } },
+    ];
+    for (const [i, part] of newer.entries()) {
+      await hub.say({ ...state, ...part });
+      await until('being read-only', held);
+      expect(await hub.ask(restore)).toMatchObject({ effect: 'updated' });
+      expect(await held()).toBe(false);
+      expect(hub.resource('Issuer', 'hub').spec.epoch).toBe(i + 2);
+      await until('its labels in that epoch', () => {
+        const body = hub.body('targets', `default/Site/${state.site}`);
+        return body?.type === 'site' && body.version.epoch === i + 2;
+      });
+      await until('no trouble', () => troublesOf().length === 0);
+    }
+  });
+
   it('in an epoch that no restore gets to: nobody believes it', async () => {
     await claim({ seen: { epoch: 4e9, n: 1 } });
     const told = await until('an event', async () => {
@@ -177,5 +201,60 @@ describe('sites that say they have seen what the hub does not know', () => {
     expect(told).toMatchObject([{ site: 'test-1', message: expect.stringContaining('4000000000.1') }]);
     await until('the hub says it', () => troublesOf().includes('claim-implausible'));
     expect(await held()).toBe(false);
+  });
+});
+
+describe('a hub that nobody is ahead of', () => {
+  let hub: Hub;
+  beforeEach(async () => {
+    hub = await openPolicyParts();
+    await hub.control();
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+  });
+  afterEach(() => hub.close());
+
+  it('has nothing to restore, and changes nothing; reports that are missing are noted, and no more', async () => {
+    const before = hub.resource('Issuer', 'hub');
+    const result = await hub.ask(restore);
+    expect(result).toMatchObject({ ok: true, effect: 'unchanged' });
+    expect(result.detail).toContain('nothing to restore');
+    expect(hub.resource('Issuer', 'hub')).toEqual(before);
+    const noted = await hub.ask({ ...restore, missing: 12 });
+    expect(noted).toMatchObject({ ok: true, effect: 'updated' });
+    expect(noted.detail).toMatch(/^12 reports /);
+    expect(hub.resource('Issuer', 'hub').spec).toEqual({ ...before.spec, restoredAtMs: hub.clock.nowMs() });
+    await until('its only event', async () => (await hub.events('hub.restored')).length === 1);
+  });
+
+  it('but that sites believe none of: says so, and makes no key that they would believe as little', async () => {
+    const [first, second, third] = hub.fleet.states();
+    if (first === undefined || second === undefined || third === undefined) throw new Error('no sites');
+    const keys = hub.body('targets', 'default/Keys');
+    if (keys?.type !== 'keys') throw new Error('no keys');
+    const { version } = keys;
+    const own = { version, ids: keys.keys.map(({ id }) => id) };
+    const other = { version, ids: ['another'] };
+    const troubles = (): { code: string; severity: string; detail: string }[] =>
+      hub.resource('HubStatus', 'hub').spec.troubles;
+    await hub.say({ ...first, keyring: other }, { ...second, keyring: own }, { ...third, keyring: own });
+    await until('one site of three', () => troubles()[0]?.severity === 'warning');
+    expect(await hub.ask({ verb: 'keys.rotate' })).toMatchObject({ ok: true });
+    await hub.say({ ...second, keyring: other });
+    await until('most of them', () => troubles()[0]?.severity === 'critical');
+    expect(troubles()).toMatchObject([{ code: 'key-distrusted', detail: expect.stringContaining('2 of 3') }]);
+    const refused = await hub.ask({ verb: 'keys.rotate' });
+    expect(refused).toMatchObject({ code: 'hub-behind', detail: expect.stringContaining('policy.key') });
+    expect(await hub.ask(restore)).toMatchObject({ effect: 'unchanged', warning: refused.detail });
+    expect(await hub.ask(move('pause'))).toMatchObject({ ok: true });
+    // The third has only not heard of the rotation yet, which the key that it believes vouches for.
+    const newest = {
+      version,
+      ids: hub.resource('Issuer', 'hub').spec.keys.map((one: { id: string }) => one.id),
+    };
+    await hub.say({ ...first, keyring: newest }, { ...second, keyring: newest });
+    await until('its end', async () => (await hub.events('keys.trusted')).length === 1);
+    expect(await hub.events('keys.distrusted')).toHaveLength(2);
   });
 });
