@@ -11,6 +11,8 @@ const COMING = { 'test-2': 'test', 'prod-3': 'prod' };
 const API = { host: 'api.payments.example', port: 80 };
 const SEED = process.env.SEED ?? String(Date.now());
 const ROUNDS = 5;
+/** For what takes a soak and more on a busy machine. */
+const PATIENCE_MS = 120_000;
 /** Long enough for a site to try in vain, and short enough to wait for. */
 const CONFIRM_WINDOW_MS = 4_000;
 /** What a site has to be observed anew for, once it died in a stage: the stage is rolled back, and tried again. */
@@ -183,14 +185,20 @@ describe('a rollout through kills', { timeout: 400_000 }, () => {
       await fleet.addSite(name, { env });
       fleet.shop(name, [API]);
     }
-    await until('test-2 has passed in the stage', async () =>
-      (await detail()).sites.some(({ site, verdict }) => site === 'test-2' && verdict === 'pass'),
+    await until(
+      'test-2 has passed in the stage',
+      async () => (await detail()).sites.some(({ site, verdict }) => site === 'test-2' && verdict === 'pass'),
+      PATIENCE_MS,
     );
-    await until('prod-3 has passed by the generation before', async () => {
-      const evidence = await fleet.hub.get<RolloutEvidence>(`${path}/evidence?generation=${before}`);
-      const verdicts = evidence.decisions.flatMap(({ sites }) => sites);
-      return verdicts.some(({ site, verdict }) => site === 'prod-3' && verdict === 'pass');
-    });
+    await until(
+      'prod-3 has passed by the generation before',
+      async () => {
+        const evidence = await fleet.hub.get<RolloutEvidence>(`${path}/evidence?generation=${before}`);
+        const verdicts = evidence.decisions.flatMap(({ sites }) => sites);
+        return verdicts.some(({ site, verdict }) => site === 'prod-3' && verdict === 'pass');
+      },
+      PATIENCE_MS,
+    );
     expect(await fleet.hasApplied('prod-3', 'payments', before)).toBe(true);
 
     const retried = await fleet.hub.call('POST', `${path}/retry`);
