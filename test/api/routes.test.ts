@@ -119,6 +119,7 @@ describe('the routes, over what a site reported', () => {
       quarantined: 1,
       gaps: 2,
       pending: 2,
+      lost: 0,
       missing: 1,
       missingRanges: [`${FIRST_BOOT} #5`],
     });
@@ -133,8 +134,8 @@ describe('the routes, over what a site reported', () => {
     const quarantine = diagnosis.checks.find(({ name }) => name === 'quarantine');
     expect(quarantine).toMatchObject({ status: 'warning', detail: expect.stringContaining('clock') });
     expect(quarantine?.remedy).toContain('`plumbline get events`');
-    const { sent, stored, quarantined, pending, gaps, missing } = diagnosis.totals;
-    expect(sent).toBe(stored + quarantined + pending + gaps + missing);
+    const { sent, stored, quarantined, pending, gaps, lost, missing } = diagnosis.totals;
+    expect(sent).toBe(stored + quarantined + pending + gaps + lost + missing);
     expect(diagnosis.checks.every(({ status, remedy }) => status === 'ok' || remedy !== undefined)).toBe(
       true,
     );
