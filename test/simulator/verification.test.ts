@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import type { SiteVerdict } from '../../core/policy/evidence.ts';
 import { verifyStage } from '../../core/policy/verify.ts';
@@ -10,16 +11,16 @@ import { JUDGED_TICKS, STAGE_TICK, StagedSite } from './verification/staged-site
 import { CONTROL, DATAPLANE, TRAFFIC, type Way } from './verification/ways.ts';
 import { REPORTS } from './verification/ways-of-reports.ts';
 
-// Time is simulated: what the agent waits for with a timer is over once everything else has had its turn.
-vi.mock('node:timers/promises', async (importOriginal) => {
-  const real = await importOriginal<typeof import('node:timers/promises')>();
-  async function soon<T>(_ms: number, value?: T, options?: { signal?: AbortSignal }): Promise<T | undefined> {
-    for (let i = 0; i < 20; i++) await real.setImmediate();
-    options?.signal?.throwIfAborted();
-    return value;
-  }
-  return { ...real, setTimeout: soon };
-});
+// Time is simulated: what the agent waits for is late once everything else has had its turn.
+vi.mock('../../collectors/agent/within.ts', () => ({
+  async within<T, L>(_ms: number, work: Promise<T>, late: L): Promise<T | L> {
+    const turns = async () => {
+      for (let i = 0; i < 20; i++) await turn();
+      return late;
+    };
+    return Promise.race([work, turns()]);
+  },
+}));
 
 const WAYS = [...DATAPLANE, ...TRAFFIC, ...CONTROL, ...REPORTS];
 const SEEDS = 4;
