@@ -38,11 +38,13 @@ export async function echo(
   const { clock } = options;
   const until = clock.monoMs() + withinMs;
   let last: Confirmation = { ok: false, code: 'unreachable', detail: 'there was no time to ask' };
+  let unanswered: Confirmation | null = null;
   for (;;) {
     const leftMs = until - clock.monoMs();
-    if (signal.aborted || leftMs <= 0) return last;
+    if (signal.aborted || leftMs <= 0) return unanswered ?? last;
     last = await attempt(options, Math.min(ATTEMPT_MS, leftMs), signal);
     if (last.ok) return last;
+    if (last.code === 'unanswered') unanswered = last;
     await delay(Math.max(0, Math.min(PAUSE_MS, until - clock.monoMs())), undefined, { signal }).catch(
       () => undefined,
     );
@@ -64,7 +66,8 @@ async function attempt(
     signal,
     maxAnswerBytes: MAX_ANSWER_BYTES,
   });
-  if (!answer.ok) return answer;
+  if (!answer.ok)
+    return { ok: false, code: answer.connected ? 'unanswered' : 'unreachable', detail: answer.detail };
   const said = readJson(answer.text);
   if (Answer.Check(said) && sameSecret(said.proof, echoProof(key, site, nonce))) return { ok: true };
   if (answer.status === 200)
@@ -74,5 +77,5 @@ async function attempt(
       detail: `what answers at ${address.host} does not know the key of site ${site}`,
     };
   const wrong = new Error(`it answers HTTP ${answer.status}`);
-  return { ok: false, code: 'unreachable', detail: connectTrouble(address.host, wrong) };
+  return { ok: false, code: 'unanswered', detail: connectTrouble(address.host, wrong) };
 }

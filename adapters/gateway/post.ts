@@ -14,13 +14,15 @@ export type PostOptions = {
 };
 export type Answer =
   | { ok: true; status: number; text: string }
-  | { ok: false; code: 'unreachable'; detail: string };
+  /** `connected`: somebody took the connection, and then did not answer as one should. */
+  | { ok: false; code: 'unreachable'; detail: string; connected: boolean };
 
 /** Sends JSON to the hub over a connection of its own. Never rejects. */
 export function post({ address, body, ca, timeoutMs, signal, maxAnswerBytes }: PostOptions): Promise<Answer> {
   return new Promise((resolve) => {
+    let connected = false;
     const fail = (error: unknown): void =>
-      resolve({ ok: false, code: 'unreachable', detail: connectTrouble(address.host, error) });
+      resolve({ ok: false, code: 'unreachable', detail: connectTrouble(address.host, error), connected });
     const send = address.protocol === 'https:' ? httpsRequest : httpRequest;
     const request = send(address, {
       method: 'POST',
@@ -33,6 +35,11 @@ export function post({ address, body, ca, timeoutMs, signal, maxAnswerBytes }: P
     });
     const patience = setTimeout(() => request.destroy(new Error('it does not answer')), timeoutMs);
     request.on('close', () => clearTimeout(patience));
+    request.on('socket', (socket) =>
+      socket.on('connect', () => {
+        connected = true;
+      }),
+    );
     request.on('error', fail);
     request.on('response', (response) => {
       const chunks: Buffer[] = [];

@@ -14,11 +14,14 @@ export type Documents = {
  *
  * - `listen` is called once, before the uplink starts. `holdings` is asked on every fresh channel.
  * - `confirm` looks the hub's name up afresh, opens a new connection, and has the hub prove itself by the site's key, within
- *   `withinMs`. `unauthentic` is a hub that answered and is another.
+ *   `withinMs`. `unreachable`: no connection came about. `unanswered`: one did, so that nothing on the way cuts it off, but the
+ *   hub did not answer. `unauthentic` is a hub that answered and is another.
  */
 export interface PolicyLink {
   listen(holdings: () => Holdings, onDocuments: (documents: Documents) => void): void;
   confirm(
     withinMs: number,
-  ): Promise<{ ok: true } | { ok: false; code: 'unreachable' | 'unauthentic'; detail: string }>;
+  ): Promise<
+    { ok: true } | { ok: false; code: 'unreachable' | 'unanswered' | 'unauthentic'; detail: string }
+  >;
 }

@@ -108,13 +108,13 @@ describe('a confirmation', () => {
     expect(asked).toBe(3);
   });
 
-  it('fails in time when nothing listens there, and when nothing answers', async () => {
+  it('fails in time when nothing listens there, and tells when somebody does who does not answer', async () => {
     const gone = await startHubSide({ key, site });
     const { url } = gone;
     await gone.stop();
     expect(await connect(url).confirm(300)).toMatchObject({ ok: false, code: 'unreachable' });
     answer = () => undefined;
-    expect(await connect().confirm(300)).toMatchObject({ ok: false, code: 'unreachable' });
+    expect(await connect().confirm(300)).toMatchObject({ ok: false, code: 'unanswered' });
   });
 
   it('is not believed from who does not have the key', async () => {
@@ -130,7 +130,7 @@ describe('a confirmation', () => {
     const secure = await startHubSide({ key, site, tls: ours, onRequest: honest(key) });
     try {
       expect(await connect(secure.url, ours.ca).confirm(10_000)).toEqual({ ok: true });
-      expect(await connect(secure.url, theirs.ca).confirm(300)).toMatchObject({ code: 'unreachable' });
+      expect(await connect(secure.url, theirs.ca).confirm(300)).toMatchObject({ code: 'unanswered' });
     } finally {
       await secure.stop();
     }
