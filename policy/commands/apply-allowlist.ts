@@ -7,12 +7,13 @@ import { compareVersions, type Version } from '../../core/model/signed.ts';
 import { allowlistFaults } from '../../core/policy/allowlist-faults.ts';
 import { digestOf } from '../../core/policy/digest.ts';
 import { whoText } from '../../core/rollout-words.ts';
-import type { PolicyFacts } from '../policy-facts.ts';
+import type { PolicyFacts, PublishedPolicy } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
 import { askerOf } from '../rollout/acts.ts';
 import { coursesOf, stageOf } from '../rollout/assigned.ts';
 import { begin } from '../rollout/start.ts';
 import type { Told } from '../rollout/told.ts';
+import { isWithdrawn } from '../signing/policy-documents.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
 import { needsApproval } from './rollout-approval.ts';
 import { busy, unfitStages } from './stage-rules.ts';
@@ -111,8 +112,7 @@ function setOut(
     name,
     allowlist: allowlist.spec,
     before: before?.spec ?? null,
-    // Where the rollout was lost, sites keep what they were told to run until a stage comes to them.
-    promoted: before?.spec.promoted ?? published?.current ?? [],
+    promoted: before?.spec.promoted ?? keptWithout(name, registered, published),
     version: newest({ epoch, n: 0 }, before?.spec.version, published?.version),
     authors: [...new Set([...authors, asked.by])].slice(-64),
     asker: askerOf(asked),
@@ -140,6 +140,11 @@ function setOut(
     changes: [{ put: allowlist }, { put: rollout }],
     told: [applied(allowlist, asked), ...told],
   };
+}
+
+/** Where a rollout was lost, sites keep what they were told to run until a stage comes to them; where it was deleted, nothing. */
+function keptWithout(name: string, registered: Registered, published: PublishedPolicy | null) {
+  return isWithdrawn('Allowlist', name, registered) ? [] : (published?.current ?? []);
 }
 
 function newest(...versions: (Version | undefined)[]): Version {

@@ -92,3 +92,26 @@ it('a policy that is made anew under the name of one that was deleted is one', a
   await until('the policy again', () => hub.target('payments')?.absent === false);
   expect(compareVersions(attemptAt('test'), before)).toBeGreaterThan(0);
 });
+
+it('a policy that is deleted and made anew before that was published is one, and is nowhere yet', async () => {
+  await hub.ask(allowlist('payments', ['one.example']));
+  await hub.reach('awaiting-promotion');
+  await hub.ask(move('promote'));
+  await hub.reach('completed', 1);
+  await published();
+  const before = attemptAt('prod');
+  const test = { stages: [{ virtualSite: 'test', verify: QUICK }] };
+  const answers = await Promise.all([
+    hub.ask({ verb: 'delete', kind: 'Allowlist', name: 'payments' }),
+    hub.ask(allowlist('payments', ['two.example'], test)),
+  ]);
+  expect(answers).toMatchObject([
+    { ok: true, effect: 'deleted' },
+    { ok: true, effect: 'created' },
+  ]);
+  await until('generation 2', () => hub.target('payments')?.assignments[0]?.next?.generation === 2);
+  const { assignments } = hub.target('payments') ?? {};
+  expect(assignments).toMatchObject([{ virtualSite: 'test', current: null, next: { generation: 2 } }]);
+  expect(compareVersions(attemptAt('test'), before)).toBeGreaterThan(0);
+  expect(hub.rollout()?.spec.promoted).toEqual([]);
+});
