@@ -151,10 +151,15 @@ function endOf(hub: Hub) {
       phase: spec?.phase,
       version: spec?.version,
       stages: spec?.stages.map(({ phase, verdict, version }) => ({ phase, verdict, version })),
-      promoted: spec?.promoted,
+      promoted: spec?.promoted.map(({ passed, ...one }) => ({ ...one, passed: passed && timeless(passed) })),
       failed: spec?.failedDigests,
     },
     targets: hub.targets().map(({ issuedAtMs: _issued, expiresAtMs: _expires, ...rest }) => rest),
     specs: [...hub.views.specs.entries()].map(([key]) => key).sort(),
   };
+}
+
+function timeless<Passed extends { startedAtMs: number; endedAtMs: number }>(passed: Passed) {
+  const { startedAtMs: _started, endedAtMs: _ended, ...rest } = passed;
+  return rest;
 }
