@@ -33,8 +33,10 @@ export function ask({ address, port, timeoutMs, localPort = 0 }: Asked): Promise
     const send = () => socket.send(text, (error) => error !== null && fail(error));
     socket.on('error', fail).on('message', () => finish({ outcome: 'connected' }));
     socket.bind(localPort, () => {
-      // Connected, so that it hears of what ICMP says, and of nobody else's datagrams.
-      socket.connect(port, address, () => {
+      // Connected, so that it hears of what ICMP says, and of nobody else's datagrams. Unconnected (no route leads there),
+      // sending would throw.
+      socket.connect(port, address, (error?: NodeJS.ErrnoException) => {
+        if (error !== undefined) return fail(error);
         for (let i = 0; i < TIMES; i += 1) timers.push(setTimeout(send, (i * timeoutMs) / TIMES));
       });
     });

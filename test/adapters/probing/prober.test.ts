@@ -108,6 +108,15 @@ describe('a probe over UDP', () => {
       detail: 'ECONNREFUSED',
     });
   });
+
+  it('of a place to which no route leads is over like any other', async () => {
+    // A link's own address without the link can't be connected to, whatever routes there are.
+    expect(await prober.probe(workload, { ...place(), address: 'fe80::1' })).toMatchObject({
+      outcome: 'no-answer',
+      control: 'no-answer',
+      detail: expect.stringMatching(/^E/),
+    });
+  });
 });
 
 describe('the connections of a user', () => {
