@@ -15,10 +15,9 @@ export async function writeBootFile(path: string, text: string): Promise<void> {
   await syncDirectory(path);
 }
 
-/** Keeps what the file holds beside it; nothing when there is no such file. */
-export async function holdBootFile(path: string): Promise<void> {
-  const text = await textOf(path);
-  if (text !== null) await writeBootFile(heldBeside(path), text);
+/** Keeps a text beside the file. */
+export function writeHeld(path: string, text: string): Promise<void> {
+  return writeBootFile(heldBeside(path), text);
 }
 
 export function readHeld(path: string): Promise<string | null> {

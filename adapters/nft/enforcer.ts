@@ -6,7 +6,7 @@ import { observed } from '../../core/dataplane/nftables/observed.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import { type Enforcer, EnforcerError, type Observed, type Wanted } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
-import { dropHeld, holdBootFile, readHeld, removeBootFile, writeBootFile } from './boot-file.ts';
+import { dropHeld, readHeld, removeBootFile, writeBootFile, writeHeld } from './boot-file.ts';
 import { type HeldNames, heldFor, knownOf, toLearn } from './held-names.ts';
 import { createRun } from './run.ts';
 import { KernelTable } from './table.ts';
@@ -99,21 +99,21 @@ class NftEnforcer implements Enforcer {
     return this.#inTurn(async () => {
       const { bootFile } = this.#options;
       if (bootFile === undefined) return;
-      const isThere = (await this.#table.list()) !== null;
-      await onDisk(isThere ? holdBootFile(bootFile) : dropHeld(bootFile));
+      const text = await this.#table.textNow();
+      await onDisk(text === null ? dropHeld(bootFile) : writeHeld(bootFile, text), 'busy', 'kept aside');
     });
   }
 
   putBack(): Promise<boolean> {
     return this.#inTurn(async () => {
       const { bootFile, logger } = this.#options;
-      const text = bootFile === undefined ? null : await onDisk(readHeld(bootFile));
-      if (bootFile === undefined || text === null) return false;
+      const text = bootFile === undefined ? null : await onDisk(readHeld(bootFile), 'rejected', 'had back');
+      if (text === null) return false;
       await this.#table.load(text);
       this.#inForce = null;
       this.#writtenAtMs = null;
       this.#isStale = false;
-      await onDisk(writeBootFile(bootFile, text));
+      await this.#write(text);
       logger.warn({}, 'nft.put_back');
       return true;
     });
@@ -214,34 +214,37 @@ class NftEnforcer implements Enforcer {
       this.#isStale = true;
   }
 
-  /** That it can't be written weakens only the next start of the machine: it is told, and what is in force stays. */
   async #keep(): Promise<void> {
-    const { bootFile, clock, logger } = this.#options;
-    if (bootFile === undefined || this.#inForce === null) return;
+    if (this.#inForce === null) return;
     const { model, names } = this.#inForce;
-    const nowMs = clock.monoMs();
+    const nowMs = this.#options.clock.monoMs();
+    const isWritten = await this.#write(this.#table.wholeText(model, names, nowMs));
+    this.#writtenAtMs = isWritten ? nowMs : null;
+    if (isWritten) this.#isStale = false;
+  }
+
+  /** That it can't be written weakens only the next start of the machine: it is told, and what is in force stays. */
+  async #write(text: string): Promise<boolean> {
+    const { bootFile, logger } = this.#options;
+    if (bootFile === undefined) return false;
     try {
-      await writeBootFile(bootFile, this.#table.wholeText(model, names, nowMs));
-      this.#writtenAtMs = nowMs;
-      this.#isStale = false;
+      await writeBootFile(bootFile, text);
+      return true;
     } catch (error) {
-      this.#writtenAtMs = null;
       logger.error(
         { error: error instanceof Error ? error.message : 'unknown' },
         'nft.boot_file_not_written',
       );
+      return false;
     }
   }
 }
 
-async function onDisk<T>(work: Promise<T>): Promise<T> {
+async function onDisk<T>(work: Promise<T>, code: EnforcerError['code'], what: string): Promise<T> {
   try {
     return await work;
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown';
-    throw new EnforcerError(
-      'busy',
-      `what is in force can't be kept aside on the disk (${reason}); it is tried again`,
-    );
+    throw new EnforcerError(code, `what was in force can't be ${what} on the disk (${reason})`);
   }
 }

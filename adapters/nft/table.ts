@@ -1,3 +1,5 @@
+import Type from 'typebox';
+import { Compile } from 'typebox/compile';
 import {
   type Dialect,
   learning,
@@ -14,6 +16,12 @@ import { raised } from './failure.ts';
 import { type HeldNames, heldFor, keepsOf } from './held-names.ts';
 import type { Run } from './run.ts';
 import { SPECIMEN } from './specimen.ts';
+
+const asListed = Compile(
+  Type.Object({
+    nftables: Type.Array(Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()))),
+  }),
+);
 
 /** The table in the kernel, as nft reads and writes it. Rejects with EnforcerError. */
 export class KernelTable {
@@ -39,10 +47,18 @@ export class KernelTable {
 
   /** Null when there is none. */
   async list(): Promise<Listing | null> {
-    const result = await this.#run(['-j', 'list', 'table', FAMILY, TABLE]);
-    if (result.ok) return readable(result.stdout);
-    if (result.stale) return null;
-    throw raised(result);
+    const listed = await this.#listed();
+    return listed === null ? null : readable(listed, readListing);
+  }
+
+  /** What makes the table as it is now, whoever made it; null when there is none. Rejects where that could not be loaded. */
+  async textNow(): Promise<string | null> {
+    const listed = await this.#listed();
+    if (listed === null) return null;
+    const text = readable(listed, madeAgain);
+    const checked = await this.#run(['-c', '-j', '-f', '-'], text);
+    if (!checked.ok) throw raised(checked);
+    return text;
   }
 
   /** False when the table is no longer as listed: nothing was changed then. */
@@ -71,16 +87,35 @@ export class KernelTable {
     return wholeTable(model, keepsOf(names, nowMs), this.#dialect);
   }
 
-  /** A text that `wholeText` gave. */
+  /** A text that `wholeText` or `textNow` gave. */
   async load(text: string): Promise<void> {
     const result = await this.#run(['-j', '-f', '-'], text);
     if (!result.ok) throw raised(result);
   }
+
+  async #listed(): Promise<string | null> {
+    const result = await this.#run(['-j', 'list', 'table', FAMILY, TABLE]);
+    if (result.ok) return result.stdout;
+    if (result.stale) return null;
+    throw raised(result);
+  }
 }
 
-function readable(text: string): Listing | null {
+/** nft takes what it lists for what is to be added; a rule's handle would be the place to add it at. */
+function madeAgain(listed: string): string {
+  const { nftables } = asListed.Decode(JSON.parse(listed));
+  const table = { table: { family: FAMILY, name: TABLE } };
+  const objects = nftables.flatMap((object) =>
+    Object.entries(object).flatMap(([kind, { handle: _handle, ...fields }]) =>
+      kind === 'metainfo' ? [] : [{ [kind]: fields }],
+    ),
+  );
+  return JSON.stringify({ nftables: [{ add: table }, { delete: table }, ...objects] });
+}
+
+function readable<T>(text: string, read: (text: string) => T): T {
   try {
-    return readListing(text);
+    return read(text);
   } catch (error) {
     // Versions of nft have written listings that are no JSON, of tables that others had put strange things into.
     const reason = error instanceof Error ? error.message : 'unknown';

@@ -11,9 +11,9 @@ import type { Labels } from '../model/site.ts';
  * - `observe` reads back everything, compares field by field with what was applied last, and gives the counters. What others
  *   changed is named. It never changes anything.
  * - `learn` adds addresses of a name for `keepS` seconds; known ones are renewed. Until the first `apply` it does nothing.
- * - `hold` keeps aside, durably, what was applied last and is in force, by whichever process; `putBack` makes it the whole of
- *   what is in force again, after which nothing was applied by this process, and is false where nothing is held. For a site
- *   that can't say any more what was in force.
+ * - `hold` keeps aside, durably, what is in force, by whichever process, and rejects where that could not be put back;
+ *   `putBack` makes it the whole of what is in force again, after which nothing was applied by this process, and is false
+ *   where nothing is held. For a site that can't say any more what was in force.
  * - `withdraw` leaves nothing of Plumbline's behind. All of it is idempotent.
  * - An outside failure is an EnforcerError; its `detail` says what to do.
  */

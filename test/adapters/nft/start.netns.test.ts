@@ -1,5 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createNftEnforcer } from '../../../adapters/nft/enforcer.ts';
 import { nameSet } from '../../../core/dataplane/nftables/identifiers.ts';
@@ -8,6 +19,7 @@ import { silentLogger } from '../../contract/silent-logger.ts';
 import { counts, FAR, FAR_TOO, policy, World, wanted } from './world.ts';
 
 let world: World;
+let earlier = '';
 beforeAll(async () => {
   world = new World();
   await world.open();
@@ -17,6 +29,7 @@ beforeEach(() => world.renew());
 afterEach(() => world.enforcer.withdraw());
 
 const shop = policy('payments', [{ name: 'shop', to: ['https://shop.example'] }]);
+const other = policy('other', [{ name: 'web', to: [`tcp://${FAR}:80`] }]);
 const names = new Map([['shop.example', [FAR]]]);
 const enforcerBy = (run: readonly [string, ...string[]]) =>
   createNftEnforcer({ run, clock: systemClock, logger: silentLogger });
@@ -74,7 +87,6 @@ test('a name whose set is full goes on: what was not seen for longest makes room
 });
 
 test('what an earlier process applied is held, and back after a change, also when another process puts it back', async () => {
-  const other = policy('other', [{ name: 'web', to: [`tcp://${FAR}:80`] }]);
   await world.enforcer.apply(wanted([shop], { names }));
   await world.enforcer.learn('shop.example', [FAR_TOO], 3600);
   await world.enforcer.stop();
@@ -100,6 +112,64 @@ test('what an earlier process applied is held, and back after a change, also whe
   expect(readdirSync(world.dir)).toEqual([]);
   await third.hold();
   expect(await third.putBack()).toBe(false);
+});
+
+test.each([
+  ['damaged', () => writeFileSync(world.bootFile, '{"nftables":')],
+  ['missing', () => rmSync(world.bootFile)],
+  ['of an earlier generation', () => writeFileSync(world.bootFile, earlier)],
+])('what is in force is held and back though the boot file is %s', async (_what, spoil) => {
+  await world.enforcer.apply(wanted([other]));
+  earlier = readFileSync(world.bootFile, 'utf8');
+  await world.enforcer.hold();
+  await world.enforcer.apply(wanted([shop], { names }));
+  await world.enforcer.learn('shop.example', [FAR_TOO], 3600);
+  await world.enforcer.stop();
+  spoil();
+  const second = world.create();
+  await second.start();
+  await second.hold();
+  await second.apply(wanted([other]));
+  expect(await second.putBack()).toBe(true);
+  for (const address of [FAR, FAR_TOO])
+    expect(await world.connect(world.checkout, address, 443)).toBe('connected');
+  expect(await world.connect(world.checkout, FAR, 80)).toBe('ECONNREFUSED');
+  // As the unit file has it, at the next start of the machine.
+  world.nft('flush ruleset');
+  execFileSync('ip', ['netns', 'exec', world.site, 'nft', '-j', '-f', world.bootFile], { stdio: 'pipe' });
+  expect(await world.connect(world.checkout, FAR, 443)).toBe('connected');
+  expect(await world.connect(world.checkout, FAR, 80)).toBe('ECONNREFUSED');
+  await second.apply(wanted([shop], { names }));
+  expect((await second.observe()).differences).toEqual([]);
+});
+
+test('what could not be put back is not held, and says so before anything is tried', async () => {
+  await world.enforcer.apply(wanted([other]));
+  await world.enforcer.hold();
+  // It lists, and takes nothing.
+  const script = join(world.dir, 'nft');
+  writeFileSync(
+    script,
+    `#!/bin/sh\ncase "$1" in -c) echo "Error: syntax" >&2; exit 1;; esac\nexec nft "$@"\n`,
+  );
+  chmodSync(script, 0o755);
+  const run = ['ip', 'netns', 'exec', world.site, script] as const;
+  const { bootFile } = world;
+  const picky = createNftEnforcer({ run, bootFile, clock: systemClock, logger: silentLogger });
+  await expect(picky.hold()).rejects.toMatchObject({ code: 'rejected' });
+  rmSync(script);
+});
+
+test('what was held and can be read no more is refused, for good, so that whoever asked goes another way', async () => {
+  await world.enforcer.apply(wanted([shop]));
+  await world.enforcer.hold();
+  const held = `${world.bootFile}.held`;
+  writeFileSync(held, 'x');
+  await expect(world.enforcer.putBack()).rejects.toMatchObject({ code: 'rejected' });
+  rmSync(held);
+  mkdirSync(held);
+  await expect(world.enforcer.putBack()).rejects.toMatchObject({ code: 'rejected' });
+  rmdirSync(held);
 });
 
 test('withdrawing removes the boot file, also when another process applied it', async () => {
