@@ -30,25 +30,31 @@ export const STAGE_SIGNS: Readonly<Record<StageStatus['phase'], Sign>> = {
   skipped: { tone: 'quiet', shape: '◇', word: 'skipped' },
 };
 
-type Standing = { phase: RolloutPhase; stage: number; stages: readonly { phase: StageStatus['phase'] }[] };
+type Standing = {
+  phase: RolloutPhase;
+  stage: number;
+  stages: readonly (Pick<StageStatus, 'phase'> & { counts: Pick<StageStatus['counts'], 'failed'> })[];
+};
 
 /** What a person can have done with a rollout as it stands; control decides it anew. */
 export function possibleActions({ phase, stage, stages }: Standing): RolloutAction[] {
   const at = stages[stage]?.phase;
   const hasFailed = at === 'failed';
   const isTried = at === 'rolling' || at === 'soaking';
+  const failedThere = stages.some((one) => one.phase === 'passed' && one.counts.failed > 0);
+  const again: RolloutAction[] = failedThere ? ['retry'] : [];
   switch (phase) {
     case 'progressing':
       return hasFailed ? ['rollback', 'retry'] : ['pause', 'retry', 'rollback'];
     case 'awaiting-promotion':
-      return ['promote', 'pause', 'rollback'];
+      return ['promote', ...again, 'pause', 'rollback'];
     case 'paused':
       if (hasFailed) return ['retry', 'rollback'];
-      return isTried ? ['resume', 'retry', 'rollback'] : ['resume', 'rollback'];
+      return ['resume', ...(isTried ? (['retry'] as const) : again), 'rollback'];
     case 'rolled-back':
       return ['retry'];
     case 'completed':
-      return [];
+      return again;
   }
 }
 

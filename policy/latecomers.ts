@@ -15,7 +15,7 @@ import type { Settled } from './evidence/late.ts';
 import type { Registry } from './registry.ts';
 import { type RolloutSpec, stageOf } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';
-import { promotedStages, rangeStart, shows, withLate } from './rollout/promoted.ts';
+import { promotedStages, rangeStart, shows, triedAgainAtMs, withLate } from './rollout/promoted.ts';
 import { hasMet, standingOf } from './rollout/standing.ts';
 import { nameOf, severityOf } from './rollout/told.ts';
 import type { SiteStates } from './site-states.ts';
@@ -112,7 +112,7 @@ export class Latecomers {
     await this.#admit(
       spec,
       stage,
-      members.filter((site) => this.#isOpen(site, stage)),
+      members.filter((site) => this.#isOpen(site, stage, spec)),
     );
     await this.#ask(spec, stage, members, nowMs);
     const intervalMs = members.reduce(
@@ -137,7 +137,13 @@ export class Latecomers {
     const { endedAtMs, virtualSite } = stageOf(spec).status;
     const { kind, name } = spec.policy;
     const fromMs = (endedAtMs ?? 0) - SETTLED_AFTER_MS;
-    const settled = await evidence.settled(`${kind}/${name}`, stageKeyOf(spec), fromMs);
+    const triedAtMs = triedAgainAtMs(spec);
+    const settledFrom = (ms: number) => evidence.settled(`${kind}/${name}`, stageKeyOf(spec), ms);
+    const settled = await settledFrom(fromMs);
+    if (triedAtMs > fromMs) {
+      for (const [site, before] of settled) if (isTriedAgain(before, spec)) settled.delete(site);
+      for (const [site, since] of await settledFrom(triedAtMs)) settled.set(site, since);
+    }
     const untold = new Untold(store);
     // Told again, since nobody knows whether they were.
     for (const [site, { verdict, decidedAtMs, reasons }] of settled)
@@ -149,9 +155,10 @@ export class Latecomers {
   }
 
   /** A verdict on a site of the same name, registered before, is another site's. */
-  #isOpen(site: string, { settled }: Stage): boolean {
+  #isOpen(site: string, { settled }: Stage, spec: RolloutSpec): boolean {
     const before = settled.get(site);
-    return before === undefined || before.decidedAtMs < this.#registeredAtMs(site);
+    if (before === undefined || isTriedAgain(before, spec)) return true;
+    return before.decidedAtMs < this.#registeredAtMs(site);
   }
 
   #registeredAtMs(site: string): number {
@@ -248,6 +255,10 @@ function observe({ ranges }: Stage, site: string, sinceMs: number): void {
   const range = ranges.get(sinceMs) ?? { sinceMs, sites: new Set(), askedAtMs: 0, recorded: null };
   range.sites.add(site);
   ranges.set(sinceMs, range);
+}
+
+function isTriedAgain({ verdict, decidedAtMs }: Settled, spec: RolloutSpec): boolean {
+  return verdict === 'fail' && decidedAtMs < triedAgainAtMs(spec);
 }
 
 function failure(

@@ -175,7 +175,7 @@ function actionRoute(app: App, { directory, commands }: Parts): void {
       tags: ['rollouts'],
       summary: 'Promote, pause, resume, roll back or retry a rollout',
       description:
-        '`promote` takes a stage that has passed on to the next one. `rollback` returns the stage on its way to what it was promoted to before. `retry` lets content that failed be tried again.',
+        '`promote` takes a stage that has passed on to the next one. `rollback` returns the stage on its way to what it was promoted to before. `retry` has sites that refused it try it again, and begins a stage that has not passed, also one that failed, anew.',
       params: Type.Object({ ...Path.properties, action: Type.Enum(ROLLOUT_ACTIONS) }),
       response: answers(Applied),
     },

@@ -30,7 +30,7 @@ const MEANINGS: Readonly<
     hint: (name) => `What it rested on: \`plumbline rollout evidence ${name}\`.`,
   },
   retry: {
-    what: 'begin the stage and its evidence anew, also after it failed',
+    what: 'have sites that refused it try it again; a stage that has not passed begins anew',
     done: 'tried again',
     hint: FOLLOW,
   },

@@ -3,7 +3,7 @@ import type { RolloutAction } from '../../core/model/rollout.ts';
 import { possibleActions } from '../../core/rollout-words.ts';
 import { pad } from '../table.ts';
 
-/** What can be done with a rollout now, a command a line with what comes of it; none when it is complete. */
+/** What can be done with a rollout now, a command a line with what comes of it; none when it is complete at all sites. */
 export function nextLines(rollout: RolloutView): string[] {
   const next = possibleActions(rollout).map((action) => [
     `plumbline rollout ${action} allowlist/${rollout.name}`,
@@ -27,7 +27,9 @@ function comesOf(action: RolloutAction, { stage, stages }: RolloutView): string 
     case 'resume':
       return `go on at ${at?.virtualSite}`;
     case 'retry':
-      return `begin stage ${stage + 1} and its evidence anew`;
+      return at?.phase === 'passed' || at?.phase === 'waiting'
+        ? 'have sites that refused it try it again; what has passed stays so'
+        : `begin stage ${stage + 1} and its evidence anew`;
     case 'rollback':
       return `return ${at?.virtualSite} to what it was promoted to before`;
   }

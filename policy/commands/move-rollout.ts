@@ -23,7 +23,7 @@ export function moveRollout({ action, kind, name }: Move, asked: Asked, register
   const asker = askerOf(asked);
   const acted = act(before.spec, action, whoText(asker), asked.nowMs);
   if (!acted.ok) return refuse('rollout-phase', acted.detail);
-  const begins = action === 'promote' || action === 'retry';
+  const begins = acted.told.some(({ kind: told }) => told === 'rollout.stage-started');
   const refused = begins ? unfitNext(acted.spec, asked, registered) : null;
   if (refused !== null) return refused;
   const isApproval = begins && needsApproval(acted.spec.strategy.stages[acted.spec.stage], registered);

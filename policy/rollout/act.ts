@@ -2,6 +2,7 @@ import type { RolloutAction } from '../../core/model/rollout.ts';
 import {
   assignedOf,
   isOnItsWay,
+  isUnverified,
   nextVersion,
   type RolloutSpec,
   type RolloutStage,
@@ -127,25 +128,43 @@ export function rollBack(
   };
 }
 
-/** The stage and its evidence begin anew. Sites that have it already keep it, those that refused it try it again. */
+/**
+ * Sites that refused what they were assigned try it again, wherever the policy is. A stage that has not passed and its
+ * evidence begin anew; sites that have it already keep it. One that has passed stays so.
+ */
 function retry(spec: RolloutSpec, nowMs: number, by: string): Acted {
   const { status } = stageOf(spec);
-  const isThere = isOnItsWay(spec) && status.phase !== 'passed';
-  if (spec.phase !== 'rolled-back' && !isThere)
-    return refuse(
-      spec,
-      'retry',
-      'only a stage that failed, was rolled back or has no verdict yet is tried again',
-    );
+  const { virtualSite } = status;
+  const isBegun = spec.phase === 'rolled-back' || isUnverified(spec);
+  const isSomewhere = spec.promoted.length > 0 || isOnItsWay(spec);
+  if (!isBegun && !isSomewhere) return refuse(spec, 'retry', 'it was begun nowhere yet');
+  const tried = triedAgain(spec);
+  if (!isBegun) {
+    const message = `${nameOf(spec)} is tried again by ${by} at sites that refused it`;
+    return { ok: true, spec: tried, told: [{ kind: 'rollout.retried', virtualSite, message }] };
+  }
   const failedDigests = spec.failedDigests.filter((digest) => digest !== spec.digest);
-  const attempt = nextVersion(spec.version);
-  const stages = spec.stages.map((one, i) => (i < spec.stage ? one : { ...one, attempt }));
-  const begun = startStage({ ...spec, failedDigests, stages }, nowMs);
+  const begun = startStage({ ...tried, failedDigests }, nowMs);
   const threshold = Math.max(begun.spec.threshold, spec.threshold);
-  const started = { ...begun, spec: { ...begun.spec, threshold } };
-  const message = `${nameOf(spec)} is tried again at ${status.virtualSite} by ${by}`;
-  const told: Told = { kind: 'rollout.retried', virtualSite: status.virtualSite, message };
-  return { ok: true, spec: started.spec, told: [told, ...started.told] };
+  const message = `${nameOf(spec)} is tried again at ${virtualSite} by ${by}`;
+  const told: Told = { kind: 'rollout.retried', virtualSite, message };
+  return { ok: true, spec: { ...begun.spec, threshold }, told: [told, ...begun.told] };
+}
+
+/** Under a newer attempt. Sites that failed in a stage that has passed have no verdict until they are judged by that. */
+function triedAgain(spec: RolloutSpec): RolloutSpec {
+  const attempt = nextVersion(spec.version);
+  const stages = spec.stages.map((one, i) => ({
+    ...(one.phase === 'passed' ? unjudged(one) : one),
+    attempt: i < spec.stage ? one.attempt : attempt,
+  }));
+  const promoted = spec.promoted.map((one) => ({ ...one, assigned: { ...one.assigned, attempt } }));
+  return { ...spec, stages, promoted };
+}
+
+function unjudged(stage: RolloutStage): RolloutStage {
+  const { failed, inconclusive } = stage.counts;
+  return { ...stage, counts: { ...stage.counts, failed: 0, inconclusive: inconclusive + failed } };
 }
 
 function refuse(spec: RolloutSpec, verb: string, why: string): Acted {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { compareVersions } from '../../core/model/signed.ts';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
 import {
   assignedOf,
@@ -38,7 +39,9 @@ function asPassed(spec: RolloutSpec, { virtualSite, assigned, passed }: Promoted
   const { generation, digest, established, attempt } = assigned;
   const [empty] = emptyStages({ stages: [plan] }, attempt);
   if (empty === undefined) return [];
-  const status: RolloutStage = { ...empty, phase: 'passed', version, startedAtMs, endedAtMs };
+  // Whoever is judged has met what was tried again last.
+  const met = compareVersions(attempt, version) > 0 ? attempt : version;
+  const status: RolloutStage = { ...empty, phase: 'passed', version: met, startedAtMs, endedAtMs };
   // Only the one stage of that strategy is known any more; it stands for those before it, too.
   const upTo = <T>(one: T): T[] => Array.from({ length: stage + 1 }, () => one);
   const at: RolloutSpec = {
@@ -51,6 +54,11 @@ function asPassed(spec: RolloutSpec, { virtualSite, assigned, passed }: Promoted
     base: base === null ? [] : [{ virtualSite, generation: base }],
   };
   return isDeepStrictEqual(assignedOf(at), assigned) ? [at] : [];
+}
+
+/** When somebody had the policy tried again last: who failed before is judged anew. */
+export function triedAgainAtMs({ acts }: RolloutSpec): number {
+  return acts.findLast(({ act }) => act === 'retry')?.atMs ?? 0;
 }
 
 /** Whether the rollout still shows a stage that was promoted. */

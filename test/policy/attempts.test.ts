@@ -81,6 +81,43 @@ it('a retry is one, also for the stages after it and for those that join later, 
   ]);
 });
 
+it('a retry is one where stages have passed, which begins none of them anew', async () => {
+  await hub.ask(allowlist('payments', ['one.example'], ONE_BY_ONE));
+  await hub.reach('awaiting-promotion');
+  await published();
+  const first = attemptAt('test');
+  expect(await hub.ask(move('retry'))).toMatchObject({ ok: true });
+  await published();
+  const second = attemptAt('test');
+  expect(compareVersions(second, first)).toBeGreaterThan(0);
+  expect(hub.rollout()?.spec).toMatchObject({
+    phase: 'awaiting-promotion',
+    stages: [{ phase: 'passed' }, {}],
+  });
+  await hub.ask(move('promote'));
+  const { stages } = (await hub.reach('completed', 1)).spec;
+  expect(await hub.ask(move('retry'))).toMatchObject({ ok: true });
+  await published();
+  for (const place of ['test', 'prod']) expect(compareVersions(attemptAt(place), second)).toBeGreaterThan(0);
+  const after = hub.rollout()?.spec;
+  expect(after).toMatchObject({ phase: 'completed', stage: 1 });
+  expect(after?.stages.map(({ startedAtMs }) => startedAtMs)).toEqual(
+    stages.map(({ startedAtMs }) => startedAtMs),
+  );
+});
+
+it('a retry of a later stage is one for the stages before it, too', async () => {
+  await hub.ask(allowlist('payments', ['one.example'], ONE_BY_ONE));
+  await hub.reach('awaiting-promotion');
+  await hub.ask(move('promote'));
+  await published();
+  const before = attemptAt('test');
+  expect(await hub.ask(move('retry'))).toMatchObject({ ok: true });
+  await published();
+  expect(compareVersions(attemptAt('test'), before)).toBeGreaterThan(0);
+  expect(attemptAt('prod')).toEqual(attemptAt('test'));
+});
+
 it('a policy that is made anew under the name of one that was deleted is one', async () => {
   await hub.ask(allowlist('payments', ['one.example'], ONE_BY_ONE));
   await hub.ask(move('retry'));

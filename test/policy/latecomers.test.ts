@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { possibleActions } from '../../core/rollout-words.ts';
 import type { Control } from '../../policy/control.ts';
 import { stageKey } from '../../policy/evidence/evidence.ts';
 import { newSite, until } from './control-parts.ts';
@@ -94,6 +95,25 @@ describe('sites that come to a virtual site after it was promoted', () => {
     expect(await hub.events('rollout.site-failed')).toEqual(events);
     await pass('all are counted', () => prod()?.counts.passed === 5);
     expect(prod()?.counts).toMatchObject({ sites: 6, passed: 5, failed: 1 });
+  });
+
+  it('that failed are judged anew once it was tried again, which begins no stage; an owner that comes after knows it', async () => {
+    const before = hub.rollout()?.spec;
+    if (before === undefined) throw new Error('there is no rollout');
+    expect(possibleActions(before)).toEqual(['retry']);
+    hub.fleet.failing.clear();
+    expect(await hub.ask(move('retry'))).toMatchObject({ ok: true });
+    expect(prod()?.counts).toMatchObject({ passed: 5, failed: 0, inconclusive: 1 });
+    await pass('prod-4 passed', () => prod()?.counts.passed === 6);
+    await control.stop();
+    const asked = hub.fleet.asked.length;
+    control = await hub.control();
+    await join('prod-6');
+    await pass('prod-6 passed', () => prod()?.counts.passed === 7);
+    expect(hub.fleet.asked.slice(asked).flatMap((question) => question.sites)).not.toContain('prod-4');
+    expect(prod()).toMatchObject({ startedAtMs: before.stages[1]?.startedAtMs, counts: { failed: 0 } });
+    expect(hub.rollout()?.spec.phase).toBe('completed');
+    expect(possibleActions(hub.rollout()?.spec ?? before)).toEqual([]);
   });
 });
 

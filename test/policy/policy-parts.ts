@@ -106,6 +106,8 @@ function evidenceOf(
 /** What was recorded: verdicts that settle something, by the stage that they were recorded under. */
 function recordings() {
   const recorded: Record<string, Map<string, Settled>> = {};
+  /** As the store has it: a fail stays the one that counts, in whatever range that has it. */
+  const fails: { key: string; site: string; settled: Settled }[] = [];
   return {
     recorded,
     record: async (
@@ -117,12 +119,21 @@ function recordings() {
     ) => {
       const key = stageKey({ ...question, startedAtMs: lateOf });
       recorded[key] ??= new Map();
-      for (const { site, verdict: one, reasons } of verdict.sites)
-        if (one !== 'inconclusive')
-          recorded[key].set(site, { verdict: one, decidedAtMs, reasons: reasons.map(({ text }) => text) });
+      for (const { site, verdict: one, reasons } of verdict.sites) {
+        if (one === 'inconclusive') continue;
+        const settled = { verdict: one, decidedAtMs, reasons: reasons.map(({ text }) => text) };
+        recorded[key].set(site, settled);
+        if (one === 'fail') fails.unshift({ key, site, settled });
+      }
     },
-    settled: async (_: string, key: string, fromMs: number) =>
-      new Map([...(recorded[key] ?? [])].filter(([, { decidedAtMs }]) => decidedAtMs >= fromMs)),
+    settled: async (_: string, wanted: string, fromMs: number) => {
+      const failed = fails.filter(({ key }) => key === wanted);
+      const all = [
+        ...(recorded[wanted] ?? []),
+        ...failed.map(({ site, settled }) => [site, settled] as const),
+      ];
+      return new Map(all.filter(([, { decidedAtMs }]) => decidedAtMs >= fromMs));
+    },
   };
 }
 
