@@ -96,14 +96,11 @@ describe('rollout status', () => {
   });
 
   test('where sites of a stage that has passed failed, the next is to have them try it again', async () => {
-    const all = madeUpRollout(NOW_MS).stages;
-    const stages = all.map(
-      (one) => ({ ...one, phase: 'passed', counts: { ...one.counts, failed: 1 } }) as const,
-    );
-    hub.on(`GET ${PATH}`, () => ({ value: detail({ phase: 'completed', stages }) }));
-    expect(sectionOf((await cli('rollout status allowlist/payments')).out, 'Next')).toEqual([
-      'plumbline rollout retry allowlist/payments  have sites that refused it try it again; what has passed stays so',
-    ]);
+    const [first] = madeUpRollout(NOW_MS).stages;
+    const stages = first === undefined ? [] : [{ ...first, counts: { ...first.counts, failed: 1 } }];
+    hub.on(`GET ${PATH}`, () => ({ value: detail({ phase: 'completed', stage: 0, stages }) }));
+    const next = sectionOf((await cli('rollout status allowlist/payments')).out, 'Next').join();
+    expect(next).toMatch(/^plumbline rollout retry allowlist\/payments .*refused it try it again/);
   });
 
   test('--stage asks for the sites of that one', async () => {
