@@ -114,6 +114,8 @@ export const StageQuestion = Type.Object({
   /** Rules that are new in this generation, each of which must be hit. */
   newRules: Type.Array(Type.String()),
   probes: Type.Array(Type.String()),
+  /** Those over UDP, of which silence tells nothing. Older questions did not say, and took it for a refusal. */
+  probesOverUdp: Type.Optional(Type.Array(Type.String())),
   soakMs: Count,
   minHits: Count,
   minHitsTotal: Count,

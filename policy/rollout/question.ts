@@ -1,4 +1,5 @@
-import type { AllowlistSpec } from '../../core/model/allowlist.ts';
+import type { AllowlistSpec, ProbeRequest } from '../../core/model/allowlist.ts';
+import { parsePeer } from '../../core/policy/destination.ts';
 import { canonicalJson } from '../../core/policy/digest.ts';
 import type { StageQuestion } from '../../core/policy/evidence.ts';
 import { assignedOf, type RolloutSpec, stageOf } from './assigned.ts';
@@ -30,6 +31,7 @@ export function stageQuestion(spec: RolloutSpec, asked: Asked): StageQuestion | 
     startedAtMs,
     ...rest,
     probes: plan.probes.map(({ name }) => name),
+    probesOverUdp: plan.probes.filter(({ to }) => isOverUdp(to)).map(({ name }) => name),
     soakMs: Math.max(plan.soakMs, minSoakMs),
     minHits: plan.minHits,
     minHitsTotal: plan.minHitsTotal,
@@ -38,6 +40,11 @@ export function stageQuestion(spec: RolloutSpec, asked: Asked): StageQuestion | 
     minConclusive: plan.minConclusive,
     maxFailures: plan.maxFailures,
   };
+}
+
+function isOverUdp(to: ProbeRequest['to']): boolean {
+  const parsed = parsePeer(to);
+  return parsed.ok && parsed.destination.ports[0]?.protocol === 'UDP';
 }
 
 /**

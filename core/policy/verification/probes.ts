@@ -31,12 +31,12 @@ export function probes(
   });
 }
 
-function judge(result: ProbeResult, { mode }: StageQuestion): Found | null {
+function judge(result: ProbeResult, { mode, probesOverUdp = [] }: StageQuestion): Found | null {
   const { name, workload, outcome, control, expect, detail } = result;
   const what = `probe ${name} of ${workload}`;
   const why = detail === undefined ? '' : ` (${detail})`;
   if (outcome === 'unable') return reason('probe-unable', `${what} could not be made${why}`);
-  if (expect === 'allow') return judgeAllowed(result, what, why);
+  if (expect === 'allow') return judgeAllowed(result, probesOverUdp.includes(name), what, why);
   if (mode === 'enforce' && outcome === 'connected')
     return reason('probe-not-denied', `${what} connected and was to be denied${why}`);
   if (control !== 'connected')
@@ -49,11 +49,19 @@ function judge(result: ProbeResult, { mode }: StageQuestion): Found | null {
   return reason('probe-uncounted', `${what} was refused, but not by this generation${why}`);
 }
 
-function judgeAllowed({ outcome, control, denyMoved }: ProbeResult, what: string, why: string): Found | null {
+function judgeAllowed(
+  { outcome, control, denyMoved }: ProbeResult,
+  isOverUdp: boolean,
+  what: string,
+  why: string,
+): Found | null {
   if (denyMoved) return reason('probe-blocked', `${what} was to be allowed and counts as denied${why}`);
   if (outcome === 'connected') return null;
   if (control !== 'connected')
     return reason('probe-unreachable', `${what}: the target did not answer the control either${why}`);
+  // What this generation refuses counts as denied; any other silence may be a lost datagram.
+  if (isOverUdp && outcome === 'no-answer')
+    return reason('probe-unanswered', `${what} got no answer, while the control did${why}`);
   return reason(
     'probe-blocked',
     `${what} was to be allowed and met ${outcome}, while the control connected${why}`,

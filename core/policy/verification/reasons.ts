@@ -41,6 +41,7 @@ export const REASONS = {
   'probe-missing': 'inconclusive',
   'probe-unable': 'inconclusive',
   'probe-unreachable': 'inconclusive',
+  'probe-unanswered': 'inconclusive',
   'probe-uncounted': 'inconclusive',
   'probe-blocked': 'fail',
   'probe-not-denied': 'fail',

@@ -139,6 +139,22 @@ const flaws: [name: string, evidence: SiteEvidence, ...codes: string[]][] = [
   ],
 ];
 
+describe('an allow probe over UDP', () => {
+  const overUdp = question({ probesOverUdp: ['api'] });
+
+  test('that met silence tells nothing, where one over TCP was blocked', () => {
+    const silent = probed('api', { outcome: 'no-answer' });
+    expect(codes(silent, overUdp)).toEqual(['inconclusive', 'probe-unanswered']);
+    expect(codes(silent)).toEqual(['fail', 'probe-blocked']);
+  });
+
+  test('is blocked when it counts as denied, or a filter says so', () => {
+    const denied = probed('api', { outcome: 'no-answer', denyMoved: true });
+    expect(codes(denied, overUdp)).toEqual(['fail', 'probe-blocked']);
+    expect(codes(probed('api', { outcome: 'refused' }), overUdp)).toEqual(['fail', 'probe-blocked']);
+  });
+});
+
 describe('a site', () => {
   test('passes on complete, fresh evidence of the exact generation', () => {
     expect(verifySite(asked, evidence())).toEqual({ site: 'jp-tokyo-1', verdict: 'pass', reasons: [] });

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AllowlistSpec } from '../../../core/model/allowlist.ts';
-import { newRules } from '../../../policy/rollout/question.ts';
+import { stageOf, withStage } from '../../../policy/rollout/assigned.ts';
+import { newRules, stageQuestion } from '../../../policy/rollout/question.ts';
+import { NOON, started } from './rollout-parts.ts';
 
 const https = { name: 'https', to: ['https://api.example'] };
 const dns = { name: 'dns', to: ['udp://10.0.0.53:53'] };
@@ -22,5 +24,25 @@ describe('the rules that a stage has to prove', () => {
     expect(newRules(shop, checkout)).toEqual(['https']);
     expect(newRules({ ...shop, namespaces: {} }, shop)).toEqual(['https']);
     expect(newRules(shop, shop)).toEqual([]);
+  });
+});
+
+describe('the question about a stage', () => {
+  it('says of which probes silence tells nothing', () => {
+    const probes = [
+      { name: 'api', to: 'https://api.example', expect: 'allow' },
+      { name: 'time', to: 'udp://ntp.example:123', expect: 'allow' },
+    ] as const;
+    const spec = started({ strategy: { stages: [{ virtualSite: 'test', probes: [...probes] }] } });
+    const begun = withStage(spec, {
+      ...stageOf(spec).status,
+      version: { epoch: 1, n: 1 },
+      startedAtMs: NOON,
+    });
+    const asked = { sites: ['a'], newRules: [], minSoakMs: 0, controlDrop: null, decidedAtMs: NOON + 1 };
+    expect(stageQuestion(begun, asked)).toMatchObject({
+      probes: ['api', 'time'],
+      probesOverUdp: ['time'],
+    });
   });
 });
