@@ -76,6 +76,14 @@ export class Dataplane {
     return this.#alone(async () => (this.#wanted === null ? null : this.#options.enforcer.observe()));
   }
 
+  /** What differs from what was applied, also after applying it once more: somebody may just have changed it. */
+  async readBack(): Promise<readonly string[]> {
+    const differences = (await this.observe())?.differences ?? [];
+    if (differences.length === 0) return differences;
+    await this.repair();
+    return (await this.observe())?.differences ?? [];
+  }
+
   /** Keeps aside what is in force without anybody knowing what it is. */
   hold(): Promise<void> {
     return this.#alone(async () => {

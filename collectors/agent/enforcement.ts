@@ -5,10 +5,11 @@ import type { PolicyLink } from '../../core/ports/policy-link.ts';
 import { changesBetween, firstChange, withBlame, withGood, withOutcomes } from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
-import { lossOf } from './lost.ts';
-import { areSameInForce, changed, isSameInForce, type Plan, type PlanWorld, planFor } from './plan.ts';
+import { isAllKnown, lossOf } from './lost.ts';
+import { areSameInForce, changed, isSameInForce, type PlanWorld, planFor } from './plan.ts';
 import { isFull, type Remembered } from './remembered.ts';
-import { type AgentState, type Chosen, withRefusal } from './state.ts';
+import { type AgentState, type Chosen, type Refusal, withRefusal } from './state.ts';
+import { Waits } from './waits.ts';
 
 export type EnforcementOptions = {
   world: PlanWorld;
@@ -32,10 +33,7 @@ export type EnforcementOptions = {
 
 /** How long the hub may take to answer once the change is taken back, or before it is tried again. */
 const REDIAL_MS = 10_000;
-const RETRY = { leastMs: 2000, mostMs: 5 * 60_000 } as const;
-const AWAY = { leastMs: 15_000, mostMs: 5 * 60_000, jitterMs: 5000 } as const;
 
-type Wait = { untilMonoMs: number; waitMs: number };
 type Confirmation = Awaited<ReturnType<PolicyLink['confirm']>>;
 
 /**
@@ -49,19 +47,17 @@ export class Enforcement {
   #isAskedAgain = false;
   #isShut = false;
   #interrupt = Promise.withResolvers<'interrupted'>();
-  #blocked: (Wait & { reason: string }) | null = null;
-  /** For documents from the hub, without which nothing may be touched. */
-  #waiting: string | null = null;
+  readonly #waits: Waits;
   #isTold = false;
-  #away: Wait = { untilMonoMs: 0, waitMs: AWAY.leastMs };
 
   constructor(options: EnforcementOptions) {
     this.#options = options;
+    this.#waits = new Waits(options.clock, options.random);
   }
 
   /** Why the dataplane does not take what is wanted, as of now; null when it does. */
   get blocked(): string | null {
-    return this.#waiting ?? this.#blocked?.reason ?? null;
+    return this.#waits.reason ?? this.#loss?.detail ?? null;
   }
 
   /** The hub has said all that it has to say to this site. */
@@ -72,7 +68,7 @@ export class Enforcement {
   /** Puts in force what was confirmed last, and goes no further: nobody has to be there. */
   begin(): Promise<void> {
     return this.#alone(async () => {
-      if (this.#lost() === null) await this.#resume();
+      if (!this.#isLost()) await this.#resume();
       else await this.#endTrial();
     });
   }
@@ -86,8 +82,7 @@ export class Enforcement {
 
   /** A fresh channel to the hub: what waits for it goes on soon, spread over the fleet. */
   hubIsBack(): void {
-    if (!this.#options.remembered.state.hubAway) return;
-    this.#away = { untilMonoMs: this.#soon(), waitMs: AWAY.leastMs };
+    if (this.#options.remembered.state.hubAway) this.#waits.hubIsBack();
   }
 
   /** Nothing is applied from now on; what was under way is given up. */
@@ -132,48 +127,45 @@ export class Enforcement {
     const { remembered, dataplane, world, link, clock } = this.#options;
     const present = dataplane.policies;
     const isGood = present !== null && areSameInForce(present, remembered.state.good.policies);
-    const lost = isGood ? null : this.#lost();
-    if (!isGood && !(await (lost === null ? this.#resume() : this.#endTrial()))) return false;
+    const isLost = !isGood && this.#isLost();
+    if (!isGood && !(await (isLost ? this.#endTrial() : this.#resume()))) return false;
     remembered.catchUp();
     const plan = planFor(remembered.state, world);
     this.#note((state) => withOutcomes(state, plan.outcomes, clock.nowMs()));
-    if (lost !== null && !this.#isAllKnown(plan)) return false;
-    const next = this.#choose(plan);
+    if (isLost && !(this.#isTold && isAllKnown(remembered.state, plan, world.specs))) return false;
+    const next = this.#choose(plan.policies);
     const { good, hubAway } = remembered.state;
-    if (lost === null && areSameInForce(next, good.policies)) {
+    if (!isLost && areSameInForce(next, good.policies)) {
       this.#keepGood(next);
       return false;
     }
-    if (this.#blocked !== null && clock.monoMs() < this.#blocked.untilMonoMs) return false;
+    if (this.#waits.isBlocked) return false;
     if (hubAway) {
-      if (clock.monoMs() < this.#away.untilMonoMs) return false;
+      if (this.#waits.isHubAwaited) return false;
       const answer = await this.#confirm(REDIAL_MS);
       if (!answer.ok) {
-        this.#waitForHub();
+        this.#waits.forHub();
         return false;
       }
     }
     return this.#try(next, link);
   }
 
-  #lost(): string | null {
-    const { remembered, world, clock, logger } = this.#options;
-    const loss = lossOf(remembered.state, world.specs);
-    if (loss !== null && this.#waiting !== loss.detail)
-      logger.error({ site: world.site, code: loss.code, key: loss.key }, 'policy.memory-lost');
-    this.#waiting = loss?.detail ?? null;
-    if (loss !== null) this.#note((state) => withRefusal(state, loss, clock.nowMs()));
-    return this.#waiting;
+  /** Why what is in force may not be touched before the hub has sent everything; null when it may. */
+  get #loss(): Refusal | null {
+    const { remembered, world } = this.#options;
+    return lossOf(remembered.state, world.specs);
   }
 
-  #isAllKnown({ policies, outcomes }: Plan): boolean {
-    const { remembered, world } = this.#options;
-    const { site, isLost, refused } = remembered.state;
-    // What is in force can't be told apart: it stays as a whole until all that had to be taken back is another attempt.
-    const isHeld = isLost === true && outcomes.some(({ code }) => refused.some((one) => one.code === code));
-    if (!this.#isTold || site === null || isHeld) return false;
-    const isHere = ({ digest }: Chosen) => world.specs.get(digest) !== null;
-    return policies.every(isHere) && outcomes.every(({ state }) => state !== 'pending');
+  #isLost(): boolean {
+    const { remembered, world, clock, logger } = this.#options;
+    const loss = this.#loss;
+    if (loss === null) return false;
+    const before = remembered.state;
+    this.#note((state) => withRefusal(state, loss, clock.nowMs()));
+    if (remembered.state !== before)
+      logger.error({ site: world.site, code: loss.code, key: loss.key }, 'policy.memory-lost');
+    return true;
   }
 
   /** A change of what nobody knows any more was cut off, and nobody confirmed it. False when it can't be undone yet. */
@@ -187,7 +179,7 @@ export class Enforcement {
   /** What was confirmed last is in force again, before anybody is asked. */
   async #resume(): Promise<boolean> {
     const { remembered, dataplane, evidence, world, logger, clock } = this.#options;
-    if (this.#blocked !== null && clock.monoMs() < this.#blocked.untilMonoMs) return false;
+    if (this.#waits.isBlocked) return false;
     const { good, trial } = remembered.state;
     const { policies } = good;
     // After a kill in the midst of a change nobody knows what is in force: the next revision says that it may be another.
@@ -209,7 +201,7 @@ export class Enforcement {
     }));
     evidence.applied(policies, clock.nowMs());
     this.#options.afterChange();
-    this.#blocked = null;
+    this.#waits.unblock();
     logger.info({ site: world.site, policies: policies.length, revision }, 'policy.resumed');
     return true;
   }
@@ -220,29 +212,33 @@ export class Enforcement {
     await Promise.all([this.#options.refreshEndpoints(), dataplane.prepare(next)]);
     if (this.#isShut) throw new Interrupted();
     this.#options.beforeChange();
-    const unheld = this.#waiting === null ? null : await this.#attempt(() => dataplane.hold());
+    const isHeld = this.#loss !== null;
+    const unheld = isHeld ? await this.#attempt(() => dataplane.hold()) : null;
     if (unheld !== null) {
       this.#block(`${unheld.code}: ${unheld.detail}`);
       return false;
     }
     const revision = remembered.state.revision + 1;
-    remembered.update((state) => ({ ...state, revision, trial: { policies: [...next], revision } }));
+    remembered.update((state) => ({ ...state, revision, trial: { policies: [...next], revision, isHeld } }));
     const rejected = await this.#attempt(() => dataplane.apply(next, revision, remembered.state.endpoints));
     if (rejected !== null) return this.#giveUp(next, rejected);
     evidence.applied(next, clock.nowMs());
     this.#options.afterChange();
-    const differences = await this.#readBack();
-    if (differences.length > 0) {
+    let differences: readonly string[] = [];
+    const unread = await this.#attempt(async () => {
+      differences = await dataplane.readBack();
+    });
+    const wrong = unread?.detail ?? differences[0];
+    if (wrong !== undefined) {
       if (await this.#revert()) this.#note((state) => ({ ...state, trial: null }));
-      this.#block(`what was read back differs: ${differences[0]}`);
+      this.#block(`what was read back differs: ${wrong}`);
       return false;
     }
     // What is taken away may narrow a workload too, while another policy isolates it. Nothing at all cuts nobody off.
     const mayCut = next.length > 0;
     const answer: Confirmation = mayCut ? await this.#confirm(this.#options.confirmWindowMs) : { ok: true };
     if (answer.ok) {
-      this.#blocked = null;
-      this.#waiting = null;
+      this.#waits.unblock();
       remembered.update((state) => withGood(state, next, revision));
       evidence.confirmed(next, clock.nowMs());
       this.#options.afterChange();
@@ -252,19 +248,6 @@ export class Enforcement {
     }
     logger.warn({ site: world.site, revision, why: answer.detail }, 'policy.unconfirmed');
     return this.#takeBack(next, answer.detail, link);
-  }
-
-  /** Reads back, and once more after applying again: somebody may just have changed it. */
-  async #readBack(): Promise<string[]> {
-    const { dataplane } = this.#options;
-    let differences: string[] = [];
-    const problem = await this.#attempt(async () => {
-      differences = (await dataplane.observe())?.differences ?? [];
-      if (differences.length === 0) return;
-      await dataplane.repair();
-      differences = (await dataplane.observe())?.differences ?? [];
-    });
-    return problem === null ? differences : [problem.detail];
   }
 
   /** The dataplane did not take it, so that what was in force still is. */
@@ -295,7 +278,7 @@ export class Enforcement {
       return true;
     }
     this.#note((state) => ({ ...state, trial: null, hubAway: true }));
-    this.#waitForHub();
+    this.#waits.forHub();
     logger.warn({ site: world.site, why: answer.detail }, 'policy.hub-away');
     return false;
   }
@@ -306,13 +289,13 @@ export class Enforcement {
    */
   async #revert(): Promise<boolean> {
     const { remembered, dataplane, evidence, clock, world } = this.#options;
+    const { good, trial, endpoints } = remembered.state;
     const revision = remembered.state.revision + 1;
-    const policies = remembered.state.good.policies.filter(({ digest }) => world.specs.get(digest) !== null);
-    const isLost = this.#lost() !== null;
+    const policies = good.policies.filter(({ digest }) => world.specs.get(digest) !== null);
     let isBack = false;
     const problem = await this.#attempt(async () => {
-      isBack = isLost && (await dataplane.putBack());
-      if (!isBack) await dataplane.apply(policies, revision, remembered.state.endpoints);
+      isBack = trial?.isHeld === true && this.#loss !== null && (await this.#putBack());
+      if (!isBack) await dataplane.apply(policies, revision, endpoints);
     });
     if (problem !== null) {
       this.#block(`${problem.code}: ${problem.detail}`);
@@ -326,11 +309,22 @@ export class Enforcement {
     return true;
   }
 
+  /** False where nothing was held, or it can't be put back whatever one waits for: nothing keeps the hub cut off. */
+  async #putBack(): Promise<boolean> {
+    const { dataplane, logger, world } = this.#options;
+    try {
+      return await dataplane.putBack();
+    } catch (error) {
+      if (!(error instanceof EnforcerError) || error.code === 'busy') throw error;
+      logger.error({ site: world.site, why: error.detail }, 'policy.not-put-back');
+      return false;
+    }
+  }
+
   #blame(culprits: readonly Chosen[], next: readonly Chosen[], code: string, detail: string): void {
     const { clock, logger, world } = this.#options;
-    this.#note((state) =>
-      withBlame(state, culprits, next, { code, detail, isLost: this.#waiting !== null }, clock.nowMs()),
-    );
+    const isLost = this.#loss !== null;
+    this.#note((state) => withBlame(state, culprits, next, { code, detail, isLost }, clock.nowMs()));
     for (const { name, generation } of culprits)
       logger.warn({ site: world.site, policy: name, generation, code, detail }, 'policy.refused');
   }
@@ -342,7 +336,7 @@ export class Enforcement {
   }
 
   /** What to have next: all that is wanted, or only the first change of it. */
-  #choose({ policies }: Plan): Chosen[] {
+  #choose(policies: readonly Chosen[]): readonly Chosen[] {
     const { good, oneByOne } = this.#options.remembered.state;
     return oneByOne ? firstChange(good.policies, policies) : policies;
   }
@@ -380,18 +374,7 @@ export class Enforcement {
   }
 
   #block(reason: string): void {
-    const { clock, logger, world } = this.#options;
-    const waitMs = Math.min(RETRY.mostMs, (this.#blocked?.waitMs ?? RETRY.leastMs / 2) * 2);
-    this.#blocked = { reason: reason.slice(0, 200), waitMs, untilMonoMs: clock.monoMs() + waitMs };
-    logger.warn({ site: world.site, why: reason, waitMs }, 'policy.blocked');
-  }
-
-  #waitForHub(): void {
-    const { waitMs } = this.#away;
-    this.#away = { untilMonoMs: this.#soon() + waitMs, waitMs: Math.min(AWAY.mostMs, 2 * waitMs) };
-  }
-
-  #soon(): number {
-    return this.#options.clock.monoMs() + this.#options.random() * AWAY.jitterMs;
+    const waitMs = this.#waits.block(reason);
+    this.#options.logger.warn({ site: this.#options.world.site, why: reason, waitMs }, 'policy.blocked');
   }
 }

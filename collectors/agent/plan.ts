@@ -146,6 +146,12 @@ function refusedBefore(
   );
 }
 
+/** Whether it stays refused because it was applied once and had to be taken back. */
+export function isRefusedBefore(state: AgentState, { target, desired }: Outcome): boolean {
+  const assigned = desired?.assigned ?? null;
+  return assigned !== null && refusedBefore(state, target, assigned) !== undefined;
+}
+
 function refusal(code: string, faults: readonly Fault[]): Pick<Outcome, 'state'> & Partial<Outcome> {
   const [first] = faults;
   const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';

@@ -74,8 +74,15 @@ export const AgentState = Type.Object({
   good: Type.Object({ policies: Type.Array(Chosen), revision: Type.Integer({ minimum: 0 }) }),
   /** Digests that were in force before those of `good`, by policy: what a change took away. */
   previous: Type.Array(Type.Object({ key: Type.String(), digest: Type.String() })),
-  /** Being applied and not confirmed. */
-  trial: Type.Union([Type.Object({ policies: Type.Array(Chosen), revision: Type.Integer() }), Type.Null()]),
+  /** Being applied and not confirmed. `isHeld`: what it took the place of is held aside, since nobody knows what it is. */
+  trial: Type.Union([
+    Type.Object({
+      policies: Type.Array(Chosen),
+      revision: Type.Integer(),
+      isHeld: Type.Optional(Type.Boolean()),
+    }),
+    Type.Null(),
+  ]),
   refused: Type.Array(Refused),
   irremovable: Type.Array(Irremovable),
   /** A change was taken back because the hub could not be reached at all. */

@@ -16,6 +16,9 @@ export type Alive = { effect<T>(work: () => T): T };
 export class Kernel {
   inForce: Wanted | null = null;
   held: Wanted | null = null;
+  /** Says why what is in force is not held, and why what was is not put back. */
+  refusesToHold: EnforcerError | null = null;
+  refusesToPutBack: EnforcerError | null = null;
   /** Changes so far that changed anything. */
   changes = 0;
   readonly counters = new Map<string, { hits: Map<string, number>; denies: number; probeDenies: number }>();
@@ -40,10 +43,12 @@ export class Kernel {
       },
       hold: async () =>
         alive.effect(() => {
+          if (this.refusesToHold !== null) throw this.refusesToHold;
           this.held = structuredClone(this.inForce);
         }),
       putBack: async () =>
         alive.effect(() => {
+          if (this.refusesToPutBack !== null) throw this.refusesToPutBack;
           if (this.held === null) return false;
           this.inForce = structuredClone(this.held);
           this.changes += 1;

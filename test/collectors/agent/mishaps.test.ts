@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EnforcerError } from '../../../core/ports/enforcer.ts';
 import { SpoolError } from '../../../core/ports/spool.ts';
 import { allowing, assignedOf, attempt } from './scripted-hub.ts';
 import { SiteWorld } from './site-world.ts';
@@ -182,6 +183,94 @@ describe('a memory that is lost', () => {
     world.hub.isReachable = () => false;
     await world.boot();
     expect(world.kernel.policies()).toEqual(untouched);
+  });
+
+  it('is no trap: where what was found can not be put back, no policy is left that cuts the hub', async () => {
+    await restartWithout(spoilState);
+    world.kernel.refusesToPutBack = new EnforcerError('rejected', 'nft can not load it');
+    world.hub.assign('payments', 2, B);
+    world.hub.isReachable = () => !/payments 2/.test(world.kernel.policies().join());
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(3);
+    // What is found guilty alone is refused alone: nothing that is not known is in force any more.
+    expect(world.kernel.policies()).toEqual(['search 1 enforce']);
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 2 });
+    expect(await world.status('search')).toMatchObject({ phase: 'applied', live: true });
+  });
+
+  it('while the dataplane is busy, what was found is put back as soon as it is not', async () => {
+    await restartWithout(spoilState);
+    world.kernel.refusesToPutBack = new EnforcerError('busy', 'nft did not end');
+    world.hub.assign('payments', 2, B);
+    world.hub.isReachable = () => !/payments 2/.test(world.kernel.policies().join());
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(3);
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce', 'search 1 enforce']);
+    world.kernel.refusesToPutBack = null;
+    await world.intervals(2);
+    expect(world.kernel.policies()).toEqual(untouched);
+  });
+
+  it('is not touched where it could not be put back, and that is said', async () => {
+    await restartWithout(spoilState);
+    world.kernel.refusesToHold = new EnforcerError('rejected', 'nft would not load it');
+    world.hub.assign('payments', 2, B);
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(3);
+    expect(world.kernel.policies()).toEqual(untouched);
+    expect(await world.status('payments')).toMatchObject({
+      reason: expect.stringContaining('nft would not load it'),
+    });
+  });
+
+  it('is put back only from what was held before the very change that cuts the hub', async () => {
+    world.hub.assign('payments', 1, A);
+    await world.intervals(2);
+    // Of a loss long ago.
+    world.kernel.held = structuredClone(world.kernel.inForce);
+    world.hub.assign('payments', 2, B);
+    await world.intervals(2);
+    world.hub.isReachable = () => {
+      world.killAfter = { effects: 1, lastHappens: false };
+      return false;
+    };
+    world.hub.assign('payments', 3, A);
+    await world.intervals(2);
+    loseSpecs();
+    await world.boot();
+    expect(world.kernel.policies()).toEqual([]);
+  });
+
+  it('goes on with one policy while another that needs no trial is refused for the same reason as one before', async () => {
+    await restartWithout(spoilState);
+    world.disk.set(
+      'policy/state',
+      JSON.stringify({
+        ...JSON.parse(world.disk.get('policy/state') ?? ''),
+        refused: [
+          {
+            key: 'default/Allowlist/gone',
+            digest: 'x',
+            mode: 'enforce',
+            attempt: attempt(1),
+            code: 'guard',
+            detail: 'of a policy that is over',
+          },
+        ],
+      }),
+    );
+    await world.stop();
+    await world.boot();
+    const guard = { forbidden: ['203.0.113.0/24'], widestCidr: null };
+    world.hub.put('target search', world.hub.target('search', assignedOf(1, B), { guard }));
+    world.hub.put('target payments', world.hub.target('payments', assignedOf(1, A)));
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(3);
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', live: true });
   });
 
   it('is let go all the same when the owner disarms', async () => {
