@@ -1,3 +1,4 @@
+import { firstFew } from '../core/first-few.ts';
 import { plural } from '../core/plural.ts';
 import type { KeyTrust } from './key-trust.ts';
 import type { Hold } from './losses.ts';
@@ -34,7 +35,7 @@ export function troublesOf({ hold, trust, claims }: Findings): Found[] {
     found.push({
       code: 'claim-implausible',
       severity: 'warning',
-      detail: `${plural(claiming.size, 'site')} claimed to have seen what no hub can have said, and nobody believes it: ${named([...claiming.values()])}`,
+      detail: `${plural(claiming.size, 'site')} claimed to have seen what no hub can have said, and nobody believes it: ${firstFew([...claiming.values()], MOST_NAMED)}`,
       remedy:
         'see who runs such a site; delete it, or have it join again with a new token (`plumbline site token`)',
     });
@@ -47,10 +48,5 @@ export function areMost({ distrusting, telling }: KeyTrust): boolean {
 }
 
 export function distrustText({ distrusting, telling }: KeyTrust): string {
-  return `${distrusting.length} of ${telling} sites refuse what this hub signs, since they believe other keys than it has: ${named(distrusting)}`;
-}
-
-function named(names: readonly string[]): string {
-  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
-  return names.slice(0, MOST_NAMED).join(', ') + more;
+  return `${distrusting.length} of ${telling} sites refuse what this hub signs, since they believe other keys than it has: ${firstFew(distrusting, MOST_NAMED)}`;
 }

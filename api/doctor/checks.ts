@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { firstFew } from '../../core/first-few.ts';
 import type { Hearing } from '../../core/freshness.ts';
 import type { HubStatus } from '../../core/model/resource.ts';
 import type { Diagnosis, Ledger } from '../../core/model/view.ts';
@@ -89,7 +90,7 @@ export function silenceCheck(entries: readonly FleetEntry[]): Check {
   return {
     name: 'silent sites',
     status: 'warning',
-    detail: `silent: ${silent.length} of ${plural(entries.length, 'site')}: ${named(silent)}`,
+    detail: `silent: ${silent.length} of ${plural(entries.length, 'site')}: ${firstFew(silent, MOST_NAMED)}`,
     remedy:
       'see that their collectors run and reach the hub; remove a site that is gone with `plumbline site remove`',
   };
@@ -106,7 +107,7 @@ export function clockCheck(entries: readonly FleetEntry[]): Check {
   return {
     name: 'clocks',
     status: 'warning',
-    detail: `clocks are off at ${plural(off.length, 'site')} (their reports are corrected): ${named(off)}`,
+    detail: `clocks are off at ${plural(off.length, 'site')} (their reports are corrected): ${firstFew(off, MOST_NAMED)}`,
     remedy: 'run a time service (chrony, systemd-timesyncd) at those sites',
   };
 }
@@ -123,7 +124,10 @@ export async function quarantineCheck(store: Store, nowMs: number): Promise<Chec
   return {
     name: 'quarantine',
     status: 'warning',
-    detail: `${records} records were refused in the last hour: ${named(rows.map((row) => `${row.site}: ${row.reason} × ${row.records}`))}`,
+    detail: `${records} records were refused in the last hour: ${firstFew(
+      rows.map((row) => `${row.site}: ${row.reason} × ${row.records}`),
+      MOST_NAMED,
+    )}`,
     remedy: 'see why with `plumbline get events` (report.quarantined and report.conflict)',
   };
 }
@@ -146,8 +150,9 @@ export function accountCheck(
   const also = dropped + before;
   if (missing.length === 0)
     return { name: 'ledger', status: 'ok', detail: `every report is accounted for${also}` };
-  const where = named(
+  const where = firstFew(
     missing.map((ledger) => `${ledger.site}: ${ledger.missingRanges[0]} (${ledger.missing} in all)`),
+    MOST_NAMED,
   );
   return {
     name: 'ledger',
@@ -175,9 +180,4 @@ export async function diskCheck(dataDir: string | null): Promise<Check[]> {
       remedy: 'make room, or move the data directory (PLUMBLINE_DATA_DIR)',
     },
   ];
-}
-
-function named(names: readonly string[]): string {
-  const more = names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : '';
-  return names.slice(0, MOST_NAMED).join(', ') + more;
 }

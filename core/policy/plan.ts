@@ -1,5 +1,6 @@
 import { compileFaults } from '../dataplane/nftables/faults.ts';
 import { renderRules } from '../dataplane/nftables/render.ts';
+import { firstFew } from '../first-few.ts';
 import type { AllowlistDocument, AllowlistSpec, Mode } from '../model/allowlist.ts';
 import type { Plan, PlannedOutcome, Violation } from '../model/plan.ts';
 import type { PolicyReport } from '../model/policy-report.ts';
@@ -300,7 +301,7 @@ function faultsAt(
   return compileFaults([policy], workloads).map(({ at, reason, remedy }) => ({
     pointer: `/spec${at}`,
     virtualSite: '',
-    problem: `${reason} (at ${some(sites)})`,
+    problem: `${reason} (at ${firstFew(sites, EXAMPLES)})`,
     remedy,
   }));
 }
@@ -381,11 +382,6 @@ function notes({ document, changed }: PlanInput, world: StageWorld): string[] {
   for (const name of changed)
     lines.push(`virtual site ${name} is taken as it is in the same documents, not as the hub has it`);
   return [...new Set(lines)];
-}
-
-function some(sites: readonly string[]): string {
-  const more = sites.length - EXAMPLES;
-  return sites.slice(0, EXAMPLES).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 function distinct(violations: readonly Violation[]): Violation[] {

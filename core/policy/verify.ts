@@ -1,8 +1,9 @@
+import { firstFew } from '../first-few.ts';
 import { plural } from '../plural.ts';
 import type { Reason, SiteEvidence, SiteVerdict, StageQuestion, StageVerdict } from './evidence.ts';
 import { completeness, freshness } from './verification/completeness.ts';
 import { probes } from './verification/probes.ts';
-import { type Found, REASONS, reason, some } from './verification/reasons.ts';
+import { type Found, REASONS, reason } from './verification/reasons.ts';
 import { scoreDrop } from './verification/score-drop.ts';
 import { standing } from './verification/standing.ts';
 import { totalHits, traffic, unexpected, unexpectedOf } from './verification/traffic.ts';
@@ -107,7 +108,7 @@ function weigh(
     found.push(
       reason(
         'too-many-failures',
-        `${failed.length} of ${plural(applicable, 'site')} failed, ${maxFailures} may: ${some(failed.map(({ site }) => site))}`,
+        `${failed.length} of ${plural(applicable, 'site')} failed, ${maxFailures} may: ${firstFew(failed.map(({ site }) => site))}`,
       ),
     );
   if (applicable > 0 && (passed === 0 || passed < minConclusive * applicable - 1e-9))
@@ -129,7 +130,7 @@ function weigh(
   const own = verdict === 'fail' ? reasons.filter(({ code }) => code === 'too-many-failures') : reasons;
   if (verdict !== 'pass') return { verdict, reasons: [...own, ...byCode(sites)].slice(0, 16) };
   const left = [...failed.map(({ site }) => site), ...open];
-  const unproven = reason('unproven', `no proof of ${plural(left.length, 'site')}: ${some(left, 10)}`);
+  const unproven = reason('unproven', `no proof of ${plural(left.length, 'site')}: ${firstFew(left, 10)}`);
   return { verdict, reasons: left.length === 0 ? [] : [unproven, ...byCode(sites)].slice(0, 16) };
 }
 
@@ -148,7 +149,7 @@ function byCode(sites: readonly SiteVerdict[]): Reason[] {
     .sort((a, b) => Number(b.fails) - Number(a.fails) || b.sites.length - a.sites.length)
     .map(({ first, sites: where }) => {
       const [example = ''] = where;
-      const at = where.length === 1 ? example : `${where.length} sites (${some(where)}), as ${example}`;
+      const at = where.length === 1 ? example : `${where.length} sites (${firstFew(where)}), as ${example}`;
       return { code: first.code, text: `${at}: ${first.text}`.slice(0, 300) };
     });
 }

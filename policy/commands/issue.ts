@@ -1,3 +1,4 @@
+import { firstFew } from '../../core/first-few.ts';
 import { type Issuer, resourceKey } from '../../core/model/resource.ts';
 import { plural } from '../../core/plural.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
@@ -88,7 +89,7 @@ function restorePolicy(issuer: Issuer, asked: Asked, registered: Registered, fac
     changes,
     said: [
       `policy goes on in epoch ${epoch}: what this hub says counts from now on, whatever sites have seen before`,
-      ...(disowned.length === 0 ? [] : [`it leaves alone what it does not have: ${some(disowned)}`]),
+      ...(disowned.length === 0 ? [] : [`it leaves alone what it does not have: ${firstFew(disowned, 5)}`]),
     ],
   };
 }
@@ -100,11 +101,6 @@ function withoutUnreadable(key: string): Change[] {
     (one) => key === resourceKey(one, name),
   );
   return kind === undefined ? [] : [{ remove: { kind, name } }];
-}
-
-function some(names: readonly string[]): string {
-  const named = names.slice(0, 5).join(', ');
-  return names.length > 5 ? `${named} and ${names.length - 5} more` : named;
 }
 
 function restamped(issuer: Issuer, asked: Asked, spec: Issuer['spec']): Issuer {

@@ -70,9 +70,3 @@ export type Found = ReturnType<typeof reason>;
 export function seconds(ms: number): string {
   return `${Math.round(ms / 1000)} s`;
 }
-
-/** The first few, and how many more. */
-export function some(names: readonly string[], most = 3): string {
-  const more = names.length - most;
-  return more > 0 ? `${names.slice(0, most).join(', ')} and ${more} more` : names.join(', ');
-}

@@ -1,6 +1,7 @@
+import { firstFew } from '../../first-few.ts';
 import { plural } from '../../plural.ts';
 import type { SiteEvidence, StageQuestion } from '../evidence.ts';
-import { type Found, reason, some } from './reasons.ts';
+import { type Found, reason } from './reasons.ts';
 
 type Rules = NonNullable<SiteEvidence['newest']>['rules'];
 
@@ -38,7 +39,7 @@ export function traffic(question: StageQuestion, evidence: SiteEvidence): Found[
     found.push(
       reason(
         'rule-without-traffic',
-        `fewer than ${plural(minHits, 'hit')} by ${without.length} of ${plural(newRules.length, 'new rule')}: ${some(without.map((rule) => `${rule} ${hits.get(rule) ?? 0}`))}`,
+        `fewer than ${plural(minHits, 'hit')} by ${without.length} of ${plural(newRules.length, 'new rule')}: ${firstFew(without.map((rule) => `${rule} ${hits.get(rule) ?? 0}`))}`,
       ),
     );
   if (total === 0 && minHits === 0 && probes.length === 0)
@@ -68,7 +69,7 @@ export function unexpected(question: StageQuestion, evidence: SiteEvidence): Fou
       ({ workload, name, address, port, protocol }) =>
         `${workload} to ${name ?? address}:${port}/${protocol}`,
     );
-  const named = destinations.length === 0 ? '' : `: ${some(destinations)}`;
+  const named = destinations.length === 0 ? '' : `: ${firstFew(destinations)}`;
   return reason(
     'unexpected-denies',
     `${plural(count, 'connection')} ${denied} that ${were} let through before (${question.maxUnexpectedDenies} allowed)${named}`,
