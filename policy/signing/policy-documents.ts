@@ -3,6 +3,8 @@ import type { Allowlist, Rollout } from '../../core/model/rollout.ts';
 import {
   compareVersions,
   type IntentKind,
+  type SignedBody,
+  type SpecBody,
   specKey,
   type TargetBody,
   targetKey,
@@ -56,7 +58,8 @@ export function policyEntries(
   if (allowlist === undefined || rollout === undefined) {
     // Only what somebody deleted is withdrawn. That it is not there can be a loss, and then sites keep what they have.
     const isDeleted = before?.body.absent === true || isWithdrawn(kind, name, registered);
-    if (before === undefined || !isDeleted) return { specs: [], targets: [], obsolete: [] };
+    if (before === undefined) return { specs: [], targets: [], obsolete: [] };
+    if (!isDeleted) return { ...signedAnew(before, published, signer), obsolete: [] };
     // A site withdraws without any specification; it needs the target alone, however late it comes back.
     const generations = published.generations(kind, name);
     return {
@@ -95,12 +98,32 @@ function specEntries(
     const body = generation === newest.generation ? newest : before?.body;
     const isThere = before?.keyId === signer.id && isDeepStrictEqual(before.body, body);
     if (body === undefined || isThere) continue;
-    entries.push({
-      key: specKey('Allowlist', name, generation),
-      value: Buffer.from(JSON.stringify(signBody(body, signer))),
-    });
+    entries.push(specEntry(body, signer));
   }
   return entries;
+}
+
+/** Of a policy that this hub was restored without, which sites keep as it is: what is published of it, by the key that signs. */
+function signedAnew(
+  { keyId, body }: Published<TargetBody>,
+  published: PublishedDocuments,
+  signer: SigningKey,
+): { specs: TableEntry[]; targets: TableEntry[] } {
+  const { kind, name } = body;
+  const specs = [...generationsIn(body)].flatMap((generation) => {
+    const before = published.spec(kind, name, generation);
+    return before === undefined || before.keyId === signer.id ? [] : [specEntry(before.body, signer)];
+  });
+  const targets = keyId === signer.id ? [] : [entryOf(targetKey(kind, name), body, signer)];
+  return { specs, targets };
+}
+
+function specEntry(body: SpecBody, signer: SigningKey): TableEntry {
+  return entryOf(specKey(body.kind, body.name, body.generation), body, signer);
+}
+
+function entryOf(key: string, body: SignedBody, signer: SigningKey): TableEntry {
+  return { key, value: Buffer.from(JSON.stringify(signBody(body, signer))) };
 }
 
 function obsoleteSpecs(
@@ -154,8 +177,7 @@ function targetEntry(
   if (isSaid && before.keyId === signer.id) return [];
   const times = { issuedAtMs: nowMs, expiresAtMs: nowMs + ACCEPTED_FOR_MS };
   const body: TargetBody = isSaid ? before.body : { ...content, version, ...times };
-  const value = Buffer.from(JSON.stringify(signBody(body, signer)));
-  return [{ key: targetKey(content.kind, content.name), value }];
+  return [entryOf(targetKey(content.kind, content.name), body, signer)];
 }
 
 function isLasting({ expiresAtMs }: TargetBody, nowMs: number): boolean {

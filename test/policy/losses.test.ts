@@ -1,11 +1,14 @@
 /** Tables that lost something: what sites have is never taken from them for that, and `restore` ends being read-only. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { until } from './control-parts.ts';
+import { Delivery } from '../../api/gateway/delivery.ts';
+import { Documents } from '../../api/gateway/documents.ts';
+import { until, virtualSite } from './control-parts.ts';
 import { allowlist, move, openPolicyParts } from './policy-parts.ts';
 
 type Hub = Awaited<ReturnType<typeof openPolicyParts>>;
 type Entries = { key: string; value: Uint8Array | null }[];
 
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const restore = { verb: 'hub.restore' } as const;
 
 describe('a hub whose table of resources lost something', () => {
@@ -58,6 +61,15 @@ describe('a hub whose table of resources lost something', () => {
   it('VirtualSite/test gone', async () => {
     await change(() => [{ key: 'VirtualSite/test', value: null }]);
     await expectHeld('virtual site test');
+    for (const missing of [0, 3]) {
+      const restored = await hub.ask({ ...restore, missing });
+      expect(restored).toMatchObject({ ok: true, warning: expect.stringContaining('apply it again') });
+      expect(restored.detail).not.toContain('goes on');
+    }
+    expect(hub.resource('Issuer', 'hub').spec.epoch).toBe(1);
+    await expectHeld('virtual site test');
+    await hub.ask(virtualSite('test', 'env=test'));
+    expect(await hub.ask(move('pause'))).toMatchObject({ ok: true });
   });
 
   it('everything gone', async () => {
@@ -70,6 +82,23 @@ describe('a hub whose table of resources lost something', () => {
     await hub.settle();
     expect(await hub.ask(allowlist('payments', ['new.example']))).toMatchObject({ ok: true });
     await until('the policy again', () => hub.target('payments')?.version.epoch === 2);
+  });
+
+  it('a policy gone: sites are still told all that there is once a key was revoked', async () => {
+    const gone = ['Allowlist/payments', 'Rollout/allowlist-payments'];
+    await change(() => gone.map((key) => ({ key, value: null })));
+    expect(await hub.ask(restore)).toMatchObject({ ok: true });
+    const before = hub.target('payments');
+    expect(await hub.ask({ verb: 'keys.rotate', revoke: true })).toMatchObject({ ok: true });
+    const documents = new Documents(hub.views, quiet);
+    const first = () => new Delivery('test-1', { type: 'have', targets: [], specs: [] }, documents).next();
+    await until('all of it', () => first()?.whole === true);
+    const keys = first()?.documents.map(({ key }) => key);
+    expect(keys).toEqual(
+      expect.arrayContaining(['default/Allowlist/payments', 'default/Allowlist/payments/1']),
+    );
+    documents.close();
+    expect(hub.target('payments')).toEqual(before);
   });
 
   it('a rollout gone: its policy applied again leaves virtual sites what they were promoted to', async () => {
@@ -141,11 +170,8 @@ describe('sites that say they have seen what the hub does not know', () => {
     await hub.say({ ...state, policies: [policy, { ...policy, ...part }] });
   }
 
-  const held = async () => {
-    const result = await hub.ask(move('pause'));
-    if (result.ok) await hub.ask(move('resume'));
-    return result.code === 'hub-behind';
-  };
+  // Nothing is paused that could be resumed: it is refused either way.
+  const held = async () => (await hub.ask(move('resume'))).code === 'hub-behind';
 
   const troublesOf = (): string[] =>
     hub.resource('HubStatus', 'hub').spec.troubles.map(({ code }: { code: string }) => code);
@@ -160,6 +186,7 @@ describe('sites that say they have seen what the hub does not know', () => {
     expect(await hub.ask(restore)).toMatchObject({ ok: true, effect: 'updated' });
     expect(await held()).toBe(false);
     await until('the hub says it no more', () => troublesOf().length === 0);
+    hub.clock.advance(120_000);
     await until('both ends of it', async () => {
       const [begun] = await hub.events('policy.read-only');
       const [over] = await hub.events('policy.read-only-over');
@@ -201,6 +228,87 @@ describe('sites that say they have seen what the hub does not know', () => {
     expect(told).toMatchObject([{ site: 'test-1', message: expect.stringContaining('4000000000.1') }]);
     await until('the hub says it', () => troublesOf().includes('claim-implausible'));
     expect(await held()).toBe(false);
+  });
+});
+
+describe('one site that says it has seen what the hub does not know', () => {
+  let hub: Hub;
+  let control: Awaited<ReturnType<Hub['control']>>;
+  let isLying: boolean;
+  beforeEach(async () => {
+    isLying = false;
+    hub = await openPolicyParts();
+    control = await hub.control();
+    await hub.settle();
+    await hub.ask(allowlist('payments', ['api.example']));
+    await hub.reach('awaiting-promotion');
+    await hub.ask(move('promote'));
+    await until('the next stage', () => hub.target('payments')?.assignments[1]?.next !== null);
+  });
+  afterEach(() => hub.close());
+
+  async function report(): Promise<void> {
+    hub.clock.advance(1000);
+    const states = hub.fleet.states().map((state) => {
+      const lies = (state.policies ?? []).map((one) => ({ ...one, name: 'lost', seen: { epoch: 1, n: 5 } }));
+      return isLying && state.site === 'test-1' ? { ...state, policies: lies } : state;
+    });
+    await hub.say(...states);
+  }
+
+  async function lie(): Promise<void> {
+    isLying = true;
+    await report();
+    await until('being read-only', async () => (await hub.ask(move('resume'))).code === 'hub-behind');
+  }
+
+  async function expectTakenBack(): Promise<void> {
+    const version = hub.rollout()?.spec.version;
+    await until('its target', () => hub.target('payments')?.version.n === version?.n);
+    expect(hub.target('payments')).toMatchObject({
+      version,
+      assignments: [{}, { current: null, next: null }],
+    });
+  }
+
+  it('keeps no failing stage from being rolled back by itself', async () => {
+    await lie();
+    hub.fleet.failing.add('prod-1');
+    await until('its rollback', async () => {
+      await report();
+      return hub.rollout()?.spec.phase === 'rolled-back';
+    });
+    await expectTakenBack();
+    expect(await hub.ask(move('retry'))).toMatchObject({ code: 'hub-behind' });
+  });
+
+  it('nor a person from pausing it, and from rolling it back, also under the next owner', async () => {
+    await lie();
+    await control.stop();
+    control = await hub.control();
+    const before = hub.target('payments');
+    const paused = await hub.ask(move('pause'));
+    expect(paused).toMatchObject({ ok: true });
+    expect(hub.rollout()?.spec.phase).toBe('paused');
+    expect(hub.target('payments')).toEqual(before);
+    expect(await hub.ask(allowlist('payments', ['other.example']))).toMatchObject({ code: 'hub-behind' });
+    expect(await hub.ask(move('rollback'))).toMatchObject({ ok: true });
+    await expectTakenBack();
+  });
+
+  it('but nothing goes on meanwhile, however long and well it runs', async () => {
+    await lie();
+    const before = hub.target('payments');
+    const asked = hub.fleet.asked.length;
+    await until('some evaluations', async () => {
+      await report();
+      return hub.fleet.asked.length > asked + 3;
+    });
+    expect(hub.rollout()?.spec).toMatchObject({ phase: 'progressing', stage: 1 });
+    expect(hub.target('payments')).toEqual(before);
+    isLying = false;
+    await report();
+    await hub.reach('completed', 1);
   });
 });
 
@@ -254,6 +362,8 @@ describe('a hub that nobody is ahead of', () => {
       ids: hub.resource('Issuer', 'hub').spec.keys.map((one: { id: string }) => one.id),
     };
     await hub.say({ ...first, keyring: newest }, { ...second, keyring: newest });
+    await until('that all believe it', () => troubles().length === 0);
+    hub.clock.advance(120_000);
     await until('its end', async () => (await hub.events('keys.trusted')).length === 1);
     expect(await hub.events('keys.distrusted')).toHaveLength(2);
   });
