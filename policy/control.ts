@@ -147,7 +147,7 @@ async function assume(
       logger,
       metrics,
     });
-    const troubles = new Troubles(store, registry.hub?.spec.troubles ?? []);
+    const troubles = new Troubles(store, registry.hub?.spec);
     const watch = new Watch({
       table,
       store,

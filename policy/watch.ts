@@ -143,6 +143,7 @@ export class Watch {
       blind: this.#blind,
       census: this.#watermark,
       troubles: [...troubles.standing],
+      told: [...troubles.told],
     };
     const written = await authority.write([{ put: hubStatus(registry.hub, nowMs, spec) }]);
     if (written === 'written') this.#saidAliveAtMs = nowMs;

@@ -6,7 +6,7 @@ import { ROLES } from './role.ts';
 import { Allowlist, ROLLOUT_ACTIONS, Rollout } from './rollout.ts';
 import { IntentKind, KeysBody } from './signed.ts';
 import { Labels, SITE_ID_PATTERN, SiteId, SiteKind } from './site.ts';
-import { Trouble } from './trouble.ts';
+import { ToldTrouble, Trouble } from './trouble.ts';
 
 /** A registered site. `labels` are the given ones, the authority for policy. */
 export const Site = resource(
@@ -90,6 +90,8 @@ export const HubStatus = resource(
     census: Type.Object({ minutesThroughMs: Timestamp, dirtyThroughMs: Timestamp }),
     /** What is wrong with policy as a whole; absent in what versions before 0.2 wrote. */
     troubles: Type.Optional(Type.Array(Trouble)),
+    /** What events say of such troubles so far. */
+    told: Type.Optional(Type.Array(ToldTrouble)),
   }),
 );
 export type HubStatus = Static<typeof HubStatus>;
@@ -179,6 +181,8 @@ export const Command = Type.Object({
     Type.Object({
       verb: Type.Literal('apply'),
       document: Type.Union([VirtualSiteDocument, AllowlistDocument]),
+      /** Also when the allowlist's content failed before. */
+      retry: Type.Optional(Type.Boolean()),
     }),
     Type.Object({
       verb: Type.Literal('delete'),

@@ -17,3 +17,12 @@ export const Trouble = Type.Object({
   remedy: Type.String(),
 });
 export type Trouble = Static<typeof Trouble>;
+
+/** That one was told and its end was not, at which severity at the most, and since when control finds it no more. */
+export const ToldTrouble = Type.Object({
+  code: Trouble.properties.code,
+  severity: Trouble.properties.severity,
+  sinceMs: Trouble.properties.sinceMs,
+  goneAtMs: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+});
+export type ToldTrouble = Static<typeof ToldTrouble>;

@@ -155,10 +155,12 @@ describe('a hub that is restored from a backup', { timeout: 300_000 }, () => {
     const again = await cli('restore');
     expect(again.code, again.said).toBe(0);
     expect(again.said).toContain('nothing to restore');
-    await until('its events', async () => {
+    // The end of a trouble is told when it was over for two minutes.
+    const endsTold = async () => {
       const kinds = await kindsOf();
       return kinds.includes('keys.trusted') && kinds.includes('policy.read-only-over');
-    });
+    };
+    await until('its events', endsTold, 180_000);
     expect((await kindsOf()).filter((kind) => kind === 'hub.restored')).toHaveLength(1);
     const applied = await hub.call('PUT', '/api/v1/policies/Allowlist/payments', {
       ...POLICY,
