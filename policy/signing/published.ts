@@ -79,6 +79,12 @@ export class PublishedDocuments {
     return [...(this.#generations.get(`${kind}/${name}`) ?? [])].sort((a, b) => a - b);
   }
 
+  /** The newest that was ever published under this name, also of a policy that was deleted; 0 when there was none. */
+  newestGeneration(kind: IntentKind, name: string): number {
+    const lastGeneration = this.target(kind, name)?.body.lastGeneration ?? 0;
+    return Math.max(this.generations(kind, name).at(-1) ?? 0, lastGeneration);
+  }
+
   /** Every target that is there, of deleted policies too. */
   *targets(): Iterable<TargetBody> {
     for (const { body } of this.#documents.values()) if (body.type === 'target') yield body;
