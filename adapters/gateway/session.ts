@@ -83,6 +83,12 @@ export class Session {
     this.#listen();
   }
 
+  /** The hub has welcomed this site, and answered what it was asked last. */
+  get isHeard(): boolean {
+    const { clock, timing } = this.#options;
+    return this.#windowFrames > 0 && clock.monoMs() - this.#heardAtMonoMs <= 2 * timing.pingMs;
+  }
+
   /** Resolves with `ok` once the hub has acknowledged the reports. */
   send(lane: Lane, reports: readonly Uint8Array[]): Promise<SendOutcome> {
     if (this.#finished || this.#windowFrames === 0 || this.#waiting.length >= MAX_WAITING_FRAMES)

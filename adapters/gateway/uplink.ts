@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import type { Lane } from '../../core/channel.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
-import type { Documents, Holdings, PolicyLink } from '../../core/ports/policy-link.ts';
+import type { Confirmation, Documents, Holdings, PolicyLink } from '../../core/ports/policy-link.ts';
 import type { SendOutcome, Uplink } from '../../core/ports/uplink.ts';
 import { keyFrom } from '../../core/seal.ts';
 import { echo } from './echo.ts';
@@ -74,9 +74,12 @@ class GatewayUplink implements Uplink, PolicyLink {
     this.#policy = { holdings, onDocuments };
   }
 
-  confirm(withinMs: number): ReturnType<PolicyLink['confirm']> {
+  async confirm(withinMs: number): Promise<Confirmation> {
     const { url, site, ca, clock } = this.#options;
-    return echo({ url, site, key: this.#key, ca, clock }, withinMs, this.#stopped.signal);
+    const session = this.#session;
+    const answer = await echo({ url, site, key: this.#key, ca, clock }, withinMs, this.#stopped.signal);
+    if (answer.ok) return answer;
+    return { ...answer, isHubThere: session !== null && session === this.#session && session.isHeard };
   }
 
   async start(): Promise<void> {

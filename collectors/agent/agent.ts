@@ -23,7 +23,7 @@ import { fitted, policyPart } from './part.ts';
 import { type PlanWorld, planFor } from './plan.ts';
 import { isFull, Remembered } from './remembered.ts';
 import { Specs } from './specs.ts';
-import { type Endpoint, type Memory, withRefusal } from './state.ts';
+import { type Endpoint, type Memory, withHubMoved, withRefusal } from './state.ts';
 import { Watching } from './watching.ts';
 import { within } from './within.ts';
 
@@ -110,10 +110,10 @@ class PolicyAgent implements Agent {
   #failure: unknown = null;
 
   constructor(options: AgentOptions) {
-    const { memory, names, workloads, enforcer, site, compileFaults, uid, probePorts } = options;
+    const { memory, names, workloads, enforcer, site, clock, compileFaults, uid, probePorts } = options;
     this.#options = options;
     this.#specs = new Specs(memory);
-    this.#world = { site, specs: this.#specs, workloads, compileFaults };
+    this.#world = { site, specs: this.#specs, workloads, clock, compileFaults };
     this.#remembered = new Remembered(memory, this.#specs);
     this.#evidence = new Evidence(memory);
     const dataplane =
@@ -346,7 +346,7 @@ class PolicyAgent implements Agent {
     if (found === null || JSON.stringify(found) === JSON.stringify(this.#remembered.state.endpoints)) return;
     try {
       await dataplane.repair(found);
-      this.#guarded(() => this.#remembered.update((state) => ({ ...state, endpoints: found })));
+      this.#guarded(() => this.#remembered.update((state) => withHubMoved(state, found)));
     } catch (error) {
       if (!(error instanceof EnforcerError)) this.#fail(error);
       else logger.warn({ site, why: error.detail }, 'policy.endpoints-not-applied');

@@ -6,6 +6,8 @@ import { type AgentState, type Chosen, withIrremovable, withRefusal, withRefused
  * What lies between the policies that are in force and those that are to be, and what the state says of it afterwards.
  */
 
+const MAX_DOUBTED = 128;
+
 /** What has to be done: policies that come or change, as they will be, then those that go, as they are. */
 export function changesBetween(present: readonly Chosen[], wanted: readonly Chosen[]): Chosen[] {
   const stays = new Set(wanted.map(keyOf));
@@ -21,13 +23,37 @@ export function firstChange(present: readonly Chosen[], wanted: readonly Chosen[
   return next.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }
 
+/** The hub was away with all these changes in force the last time that they were tried, too. */
+export function isDoubted(
+  { doubted = [] }: AgentState,
+  changes: readonly Chosen[],
+  next: readonly Chosen[],
+): boolean {
+  return changes.every((change) => doubted.includes(nameOf(change, next)));
+}
+
+/** That they are in doubt, or that they are no more. */
+export function withDoubt(
+  state: AgentState,
+  changes: readonly Chosen[],
+  next: readonly Chosen[],
+  isInDoubt = true,
+): AgentState {
+  const { doubted: before = [] } = state;
+  const names = changes.map((change) => nameOf(change, next));
+  const others = before.filter((one) => !names.includes(one));
+  if (!isInDoubt && others.length === before.length) return state;
+  return { ...state, doubted: [...others, ...(isInDoubt ? names : [])].slice(-MAX_DOUBTED) };
+}
+
 /** These are in force and confirmed. */
-export function withGood(state: AgentState, next: readonly Chosen[], revision: number): AgentState {
-  const before = new Map(state.good.policies.map((policy) => [keyOf(policy), policy]));
+export function withGood(before: AgentState, next: readonly Chosen[], revision: number): AgentState {
+  const state = withDoubt(before, changesBetween(before.good.policies, next), next, false);
+  const present = new Map(state.good.policies.map((policy) => [keyOf(policy), policy]));
   const inForce = new Set(next.map(keyOf));
-  const gone = [...before].map(([key, { generation }]) => ({ key, generation }));
+  const gone = [...present].map(([key, { generation }]) => ({ key, generation }));
   const replaced = next.flatMap((policy) => {
-    const digest = before.get(keyOf(policy))?.digest;
+    const digest = present.get(keyOf(policy))?.digest;
     return digest === undefined || digest === policy.digest ? [] : [{ key: keyOf(policy), digest }];
   });
   const isReplaced = (key: string) => replaced.some((one) => one.key === key);
@@ -37,8 +63,9 @@ export function withGood(state: AgentState, next: readonly Chosen[], revision: n
     trial: null,
     hubAway: false,
     isLost: false,
+    irremovable: state.irremovable.filter(({ key }) => inForce.has(key)),
     previous: [...state.previous.filter(({ key }) => inForce.has(key) && !isReplaced(key)), ...replaced],
-    withdrawn: [...state.withdrawn.filter(({ key }) => !before.has(key)), ...gone]
+    withdrawn: [...state.withdrawn.filter(({ key }) => !present.has(key)), ...gone]
       .filter(({ key }) => !inForce.has(key))
       .slice(-64),
   };
@@ -57,14 +84,15 @@ export function withBlame(
 ): AgentState {
   const over: AgentState = { ...state, trial: null, hubAway: false };
   if (culprits.length > 1 && !isLost) return { ...over, oneByOne: true };
+  const blamed = withDoubt(over, culprits, next, false);
   return culprits.reduce((sum, culprit) => {
     const { digest, mode, attempt } = culprit;
     const said = { key: keyOf(culprit), code, detail: detail.slice(0, 200) };
-    const blamed = next.includes(culprit)
+    const refused = next.includes(culprit)
       ? withRefused(sum, { ...said, digest, mode, attempt })
-      : withIrremovable(sum, { ...said, besides: besides(said.key, next) });
-    return withRefusal(blamed, said, nowMs);
-  }, over);
+      : withIrremovable(sum, { ...said, besides: besides(said.key, next) }, nowMs);
+    return withRefusal(refused, said, nowMs);
+  }, blamed);
 }
 
 /** What the plan came to: its refusals are said, and what is wanted again may be taken away another time. */
@@ -79,6 +107,14 @@ export function withOutcomes(state: AgentState, outcomes: readonly Outcome[], no
         : sum,
     isSame ? state : { ...state, irremovable },
   );
+}
+
+/** What a policy becomes, or beside what else it goes: the same name for the same attempt at the same. */
+function nameOf(policy: Chosen, next: readonly Chosen[]): string {
+  const key = keyOf(policy);
+  const { digest, mode, attempt } = policy;
+  if (!next.includes(policy)) return `${key} without ${besides(key, next)}`;
+  return `${key} ${digest} ${mode} ${attempt.epoch}.${attempt.n}`;
 }
 
 function keyOf({ kind, name }: Chosen): string {

@@ -1,8 +1,16 @@
 import type { Clock } from '../../core/ports/clock.ts';
 import { EnforcerError } from '../../core/ports/enforcer.ts';
 import type { Logger } from '../../core/ports/logger.ts';
-import type { PolicyLink } from '../../core/ports/policy-link.ts';
-import { changesBetween, firstChange, withBlame, withGood, withOutcomes } from './changes.ts';
+import type { Confirmation, PolicyLink } from '../../core/ports/policy-link.ts';
+import {
+  changesBetween,
+  firstChange,
+  isDoubted,
+  withBlame,
+  withDoubt,
+  withGood,
+  withOutcomes,
+} from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
 import { isAllKnown, lossOf } from './lost.ts';
@@ -34,7 +42,7 @@ export type EnforcementOptions = {
 /** How long the hub may take to answer once the change is taken back, or before it is tried again. */
 const REDIAL_MS = 10_000;
 
-type Confirmation = Awaited<ReturnType<PolicyLink['confirm']>>;
+type Failure = Exclude<Confirmation, { ok: true }>;
 
 /**
  * Brings what is in force to what the signed documents want: applied as a whole, read back, confirmed by a hub that a new
@@ -68,6 +76,7 @@ export class Enforcement {
   /** Puts in force what was confirmed last, and goes no further: nobody has to be there. */
   begin(): Promise<void> {
     return this.#alone(async () => {
+      this.#note((state) => (state.irremovable.length === 0 ? state : { ...state, irremovable: [] }));
       if (!this.#isLost()) await this.#resume();
       else await this.#endTrial();
     });
@@ -247,7 +256,7 @@ export class Enforcement {
       return true;
     }
     logger.warn({ site: world.site, revision, why: answer.detail }, 'policy.unconfirmed');
-    return this.#takeBack(next, answer.detail, link);
+    return this.#takeBack(next, answer, link);
   }
 
   /** The dataplane did not take it, so that what was in force still is. */
@@ -263,23 +272,25 @@ export class Enforcement {
     return true;
   }
 
-  async #takeBack(next: readonly Chosen[], why: string, link: PolicyLink): Promise<boolean> {
+  async #takeBack(next: readonly Chosen[], failure: Failure, link: PolicyLink): Promise<boolean> {
     const { remembered, logger, world } = this.#options;
-    const culprits = changesBetween(remembered.state.good.policies, next);
+    const changes = changesBetween(remembered.state.good.policies, next);
+    // A hub that was away itself may be back by now: only what finds it away twice in a row is taken for the cause of it.
+    const isCause =
+      failure.code !== 'unanswered' && (failure.isHubThere || isDoubted(remembered.state, changes, next));
     if (!(await this.#revert())) return false;
     const answer = await this.#confirm(REDIAL_MS, link);
-    if (answer.ok) {
-      this.#blame(
-        culprits,
-        next,
-        'cuts-hub',
-        `with it the hub could not be reached by a new connection: ${why}`,
-      );
+    if (answer.ok && isCause) {
+      const detail = `with it the hub could not be reached by a new connection: ${failure.detail}`;
+      this.#blame(changes, next, 'cuts-hub', detail);
       return true;
     }
-    this.#note((state) => ({ ...state, trial: null, hubAway: true }));
+    this.#note((state) => {
+      const doubted = answer.ok && failure.code !== 'unanswered' ? withDoubt(state, changes, next) : state;
+      return { ...doubted, trial: null, hubAway: true };
+    });
     this.#waits.forHub();
-    logger.warn({ site: world.site, why: answer.detail }, 'policy.hub-away');
+    logger.warn({ site: world.site, why: failure.detail }, 'policy.hub-away');
     return false;
   }
 

@@ -3,6 +3,7 @@ import { type Assigned, compareVersions, targetKey } from '../../core/model/sign
 import { type Desired, desiredState } from '../../core/policy/desired-state.ts';
 import { digestOf } from '../../core/policy/digest.ts';
 import { guardFaults } from '../../core/policy/guard.ts';
+import type { Clock } from '../../core/ports/clock.ts';
 import type { EnforcedPolicy, Workload } from '../../core/ports/enforcer.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { matches, parseSelector } from '../../core/selector.ts';
@@ -26,6 +27,8 @@ export type PlanWorld = {
   site: string;
   specs: Specs;
   workloads: readonly Workload[];
+  /** Corrected by the hub's. */
+  clock: Clock;
   /** Why a policy can't be expressed here; the dataplane's own pure compile. */
   compileFaults: (policy: EnforcedPolicy, workloads: readonly Workload[]) => readonly Fault[];
 };
@@ -79,7 +82,8 @@ function outcomeOf(state: AgentState, target: HeldTarget, world: PlanWorld): Out
     return { ...base, state: 'pending', reason: "the site's labels have not come from the hub yet" };
   const desired = desiredState({ id: world.site, labels: state.site.labels }, target.body);
   const { assigned } = desired;
-  if (assigned === null) return { ...base, desired, ...(keptFor(state, target) ?? { state: 'nothing' }) };
+  if (assigned === null)
+    return { ...base, desired, ...(keptFor(state, target, world) ?? { state: 'nothing' }) };
   return { target, desired, workloads: 0, ...judge(state, target, desired, assigned, world) };
 }
 
@@ -88,8 +92,9 @@ function judge(
   target: HeldTarget,
   { guard }: Desired,
   assigned: Assigned,
-  { specs, workloads, compileFaults }: PlanWorld,
+  world: PlanWorld,
 ): Pick<Outcome, 'state'> & Partial<Outcome> {
+  const { specs, workloads, compileFaults } = world;
   const { kind, name } = target.body;
   const spec = specs.get(assigned.digest);
   if (spec === null) return { state: 'pending', reason: 'its specification has not come from the hub yet' };
@@ -106,7 +111,10 @@ function judge(
     ]);
   if (selected === 0)
     return (
-      keptFor(state, target) ?? { state: 'not-applicable', reason: 'it selects no workload of this site' }
+      keptFor(state, target, world) ?? {
+        state: 'not-applicable',
+        reason: 'it selects no workload of this site',
+      }
     );
   const { generation, digest, mode } = assigned;
   const faults = compileFaults({ kind, name, generation, digest, mode, spec }, workloads);
@@ -118,10 +126,12 @@ function judge(
 function keptFor(
   { good, irremovable }: AgentState,
   { key }: HeldTarget,
+  { clock }: PlanWorld,
 ): Pick<Outcome, 'state' | 'code' | 'reason'> | null {
   const isInForce = good.policies.some(({ kind, name }) => targetKey(kind, name) === key);
   const refused = isInForce ? irremovable.find((one) => one.key === key) : undefined;
   if (refused === undefined || refused.besides !== besides(key, good.policies)) return null;
+  if (clock.nowMs() >= (refused.untilMs ?? 0)) return null;
   return { state: 'refused', code: refused.code, reason: refused.detail };
 }
 

@@ -45,13 +45,18 @@ const Refused = Type.Object({
 });
 export type Refused = Static<typeof Refused>;
 
-/** A policy that could not be taken away without losing the hub, as long as nothing changes in what is in force with it. */
+/**
+ * A policy that could not be taken away without losing the hub. It is tried again after a while, at each start, and as soon as
+ * something changes in what is in force with it.
+ */
 const Irremovable = Type.Object({
   key: Type.String(),
   /** What else was in force, as `besides` gives it. */
   besides: Type.String(),
   code: Name,
   detail: Type.String(),
+  untilMs: Type.Optional(Moment),
+  waitMs: Type.Optional(Moment),
 });
 export type Irremovable = Static<typeof Irremovable>;
 
@@ -85,6 +90,8 @@ export const AgentState = Type.Object({
   ]),
   refused: Type.Array(Refused),
   irremovable: Type.Array(Irremovable),
+  /** Changes that were taken back from a hub that may have been away itself; the next time in a row they are refused. */
+  doubted: Type.Optional(Type.Array(Type.String())),
   /** A change was taken back because the hub could not be reached at all. */
   hubAway: Type.Boolean(),
   /** Several changes together cut the hub: each is tried alone, until what is wanted is in force. */
@@ -106,6 +113,7 @@ const validator = Compile(AgentState);
 const KEPT_AS = 'policy/state';
 const MAX_REFUSALS = 8;
 const MAX_REFUSED = 64;
+const STAYS = { leastMs: 3_600_000, mostMs: 24 * 3_600_000 } as const;
 
 const EMPTY: AgentState = {
   v: 1,
@@ -162,9 +170,26 @@ export function withRefused(state: AgentState, refused: Refused): AgentState {
   return { ...state, refused: [...others, refused].slice(-MAX_REFUSED) };
 }
 
-export function withIrremovable(state: AgentState, one: Irremovable): AgentState {
+/** Each time in a row it is left for twice as long. */
+export function withIrremovable(
+  state: AgentState,
+  one: Omit<Irremovable, 'untilMs' | 'waitMs'>,
+  nowMs: number,
+): AgentState {
   const others = state.irremovable.filter(({ key }) => key !== one.key);
-  return { ...state, irremovable: [...others, one].slice(-MAX_REFUSED) };
+  const before = state.irremovable.find(({ key, besides }) => key === one.key && besides === one.besides);
+  const waitMs = Math.min(STAYS.mostMs, 2 * (before?.waitMs ?? STAYS.leastMs / 2));
+  const stays = { ...one, waitMs, untilMs: Math.max(0, Math.round(nowMs)) + waitMs };
+  return { ...state, irremovable: [...others, stays].slice(-MAX_REFUSED) };
+}
+
+/** The hub is somewhere else: as after a first time. Not at once, since a name may give other addresses each time. */
+export function withHubMoved(state: AgentState, endpoints: AgentState['endpoints']): AgentState {
+  const irremovable = state.irremovable.map((one) => {
+    const { untilMs = 0, waitMs = 0 } = one;
+    return { ...one, waitMs: STAYS.leastMs, untilMs: Math.max(0, untilMs - waitMs + STAYS.leastMs) };
+  });
+  return { ...state, endpoints, irremovable };
 }
 
 /**

@@ -15,13 +15,19 @@ export type Documents = {
  * - `listen` is called once, before the uplink starts. `holdings` is asked on every fresh channel.
  * - `confirm` looks the hub's name up afresh, opens a new connection, and has the hub prove itself by the site's key, within
  *   `withinMs`. `unreachable`: no connection came about. `unanswered`: one did, so that nothing on the way cuts it off, but the
- *   hub did not answer. `unauthentic` is a hub that answered and is another.
+ *   hub did not answer. `unauthentic` is a hub that answered and is another. `isHubThere`: the channel of before has lasted,
+ *   and brought word of the hub until the end, so that only new connections fail.
  */
+export type Confirmation =
+  | { ok: true }
+  | {
+      ok: false;
+      code: 'unreachable' | 'unanswered' | 'unauthentic';
+      detail: string;
+      isHubThere: boolean;
+    };
+
 export interface PolicyLink {
   listen(holdings: () => Holdings, onDocuments: (documents: Documents) => void): void;
-  confirm(
-    withinMs: number,
-  ): Promise<
-    { ok: true } | { ok: false; code: 'unreachable' | 'unanswered' | 'unauthentic'; detail: string }
-  >;
+  confirm(withinMs: number): Promise<Confirmation>;
 }

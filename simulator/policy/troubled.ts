@@ -41,7 +41,12 @@ export function troubledLink(link: PolicyLink, troubleNow: () => Trouble): Polic
     listen: (holdings, onDocuments) => link.listen(holdings, onDocuments),
     async confirm(withinMs) {
       if (troubleNow().unconfirmed === undefined) return link.confirm(withinMs);
-      return { ok: false, code: 'unreachable', detail: 'no new connection gets through (simulated)' };
+      return {
+        ok: false,
+        code: 'unreachable',
+        detail: 'no new connection gets through (simulated)',
+        isHubThere: true,
+      };
     },
   };
 }

@@ -117,6 +117,23 @@ describe('a confirmation', () => {
     expect(await connect().confirm(300)).toMatchObject({ ok: false, code: 'unanswered' });
   });
 
+  it('that fails says whether the channel of before has lasted, and brought word of the hub meanwhile', async () => {
+    answer = () => undefined;
+    const link = connect();
+    link.listen(
+      () => HOLDINGS,
+      () => undefined,
+    );
+    expect(await link.confirm(50)).toMatchObject({ isHubThere: false });
+    await link.start();
+    await expect.poll(() => hub.holdings.length).toBe(1);
+    expect(await link.confirm(50)).toMatchObject({ isHubThere: true });
+    const failed = link.confirm(1500);
+    hub.cut();
+    await expect.poll(() => hub.holdings.length).toBe(2);
+    expect(await failed).toMatchObject({ isHubThere: false });
+  });
+
   it('is not believed from who does not have the key', async () => {
     answer = honest(randomBytes(32));
     expect(await connect().confirm(300)).toMatchObject({ ok: false, code: 'unauthentic' });

@@ -301,12 +301,62 @@ describe('a policy that is only taken away', () => {
     await world.intervals(20);
     for (let i = 0; i < 3; i += 1) await withdrawB();
     world.hub.publish('target a', world.hub.target('a', assignedOf(1, A)));
-    await world.stop();
-    await world.boot();
     world.hub.connect();
     await world.intervals(2);
     expect(world.hub.confirmations).toBe(confirmations);
     expect(await world.status('b')).toMatchObject({ phase: 'refused', generation: 1, live: true });
+  });
+
+  it('is tried again after a while, each time for twice as long, up to a day', async () => {
+    await withdrawB();
+    const HOUR_MS = 3_600_000;
+    for (const hours of [1, 2, 4, 8, 16, 24, 24]) {
+      const { confirmations } = world.hub;
+      await world.interval(hours * HOUR_MS - 10_000);
+      expect(world.hub.confirmations).toBe(confirmations);
+      await world.interval(10_000);
+      await world.interval();
+      expect(world.hub.confirmations).toBeGreaterThan(confirmations);
+      expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce']);
+    }
+    world.hub.isReachable = () => true;
+    await world.interval(24 * HOUR_MS);
+    await world.interval();
+    expect(world.kernel.policies()).toEqual(['a 1 enforce']);
+  });
+
+  it('is tried again at the next start, and sooner when the hub is somewhere else', async () => {
+    await withdrawB();
+    const { confirmations } = world.hub;
+    await world.stop();
+    let address = '192.0.2.1';
+    await world.boot({ endpoints: async () => [{ address, port: 7117, protocol: 'TCP' }] });
+    await world.intervals(2);
+    expect(world.hub.confirmations).toBeGreaterThan(confirmations);
+    await world.interval(3_600_000);
+    await world.interval();
+    expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce']);
+    // Tried twice, it would be left for two hours.
+    world.hub.isReachable = () => true;
+    address = '192.0.2.2';
+    await world.interval(3_000_000);
+    await world.interval();
+    expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce']);
+    await world.interval(600_000);
+    await world.interval();
+    expect(world.kernel.policies()).toEqual(['a 1 enforce']);
+  });
+
+  it('while the hub begins anew is taken away as soon as that is there again', async () => {
+    world.hub.isHeard = false;
+    let asked = 0;
+    // Away for the whole window, and back for the question after it.
+    world.hub.isReachable = () => ++asked !== 1;
+    await withdrawB();
+    expect(world.kernel.policies()).toEqual(['a 1 enforce', 'b 1 enforce']);
+    await world.intervals(30);
+    expect(world.kernel.policies()).toEqual(['a 1 enforce']);
+    expect(await world.status('b')).toMatchObject({ phase: 'withdrawn' });
   });
 
   it('is tried again once something else changed in what is in force with it', async () => {

@@ -179,6 +179,67 @@ describe('a generation that must not be applied', () => {
     expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 4 });
   });
 
+  it('is not refused when the hub was away itself, and back for the question after it', async () => {
+    world.hub.isHeard = false;
+    let asked = 0;
+    world.hub.isReachable = () => ++asked !== 1;
+    world.hub.assign('payments', 2, C);
+    expect(await world.status('payments')).toMatchObject({ phase: 'hub-away', generation: 2 });
+    expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+    await world.stop();
+    await world.boot();
+    world.hub.connect();
+    await world.intervals(30);
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 2 });
+    expect(await codes()).toEqual([]);
+  });
+
+  it('cuts the channel too: it is refused when that happens twice in a row, over restarts, and not before', async () => {
+    world.hub.isHeard = false;
+    world.hub.isReachable = () => !world.kernel.policies().includes('payments 2 enforce');
+    world.hub.assign('payments', 2, C);
+    expect(await world.status('payments')).toMatchObject({ phase: 'hub-away' });
+    await world.stop();
+    await world.boot();
+    world.hub.connect();
+    await world.intervals(40);
+    expect(await world.status('payments')).toMatchObject({ phase: 'refused', generation: 2 });
+    expect(await codes()).toEqual(['cuts-hub']);
+    // Another attempt is judged by itself.
+    world.hub.assign('payments', 2, C, { attempt: attempt(2) });
+    await world.interval();
+    expect(await world.status('payments')).toMatchObject({ phase: 'hub-away' });
+  });
+
+  it('is in force when the hub takes a new connection and does not answer: that is never its fault', async () => {
+    world.hub.failsBy = 'unanswered';
+    let failures = 2;
+    world.hub.isReachable = () => {
+      if (!world.kernel.policies().includes('payments 2 enforce') || failures === 0) return true;
+      failures -= 1;
+      return false;
+    };
+    world.hub.assign('payments', 2, C);
+    expect(await world.status('payments')).toMatchObject({ phase: 'hub-away' });
+    await world.intervals(120);
+    expect(failures).toBe(0);
+    expect(await world.status('payments')).toMatchObject({ phase: 'applied', generation: 2 });
+    expect(await codes()).toEqual([]);
+  });
+
+  it('together with another, while the hub was away itself: both are in force once it is back', async () => {
+    world.hub.isHeard = false;
+    let asked = 0;
+    world.hub.isReachable = () => ++asked > 1;
+    world.hub.isUp = false;
+    world.hub.assign('payments', 2, C);
+    world.hub.assign('search', 1, A);
+    world.hub.isUp = true;
+    world.hub.connect();
+    await world.intervals(30);
+    expect(world.kernel.policies()).toEqual(['payments 2 enforce', 'search 1 enforce']);
+  });
+
   it('is refused for holding back: only watching, it is not what was tried', async () => {
     world.hub.isReachable = () => !world.kernel.policies().includes('payments 2 enforce');
     world.hub.assign('payments', 2, C);

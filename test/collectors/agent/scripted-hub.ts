@@ -33,6 +33,9 @@ export class ScriptedHub {
   isUp = true;
   /** Whether a new connection gets through under what is in force at the site. */
   isReachable: () => boolean = () => true;
+  failsBy: 'unreachable' | 'unanswered' = 'unreachable';
+  /** Whether the channel of before lasts while no new connection gets through. */
+  isHeard = true;
   confirmations = 0;
   readonly #documents = new Map<string, Envelope>();
   #site: { holdings: () => Holdings; onDocuments: (documents: Documents) => void } | null = null;
@@ -51,7 +54,8 @@ export class ScriptedHub {
         alive.effect(() => {
           this.confirmations += 1;
           if (this.isUp && this.isReachable()) return { ok: true };
-          return { ok: false, code: 'unreachable', detail: 'it does not answer' };
+          const isHubThere = this.isUp && this.isHeard;
+          return { ok: false, code: this.failsBy, detail: 'it does not answer', isHubThere };
         }),
     };
   }
