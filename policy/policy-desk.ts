@@ -11,11 +11,11 @@ import type { Authority } from './authority.ts';
 import { Evaluation, type Evidence } from './evaluation.ts';
 import { keyTrust, NOBODY_DISTRUSTS } from './key-trust.ts';
 import { Latecomers } from './latecomers.ts';
-import { type Hold, lossHold, lostPolicies, unreadableOfPolicy } from './losses.ts';
+import { type Hold, leewayOf, lossHolds, lostPolicies, unreadableOfPolicy } from './losses.ts';
 import type { PolicyFacts, PublishedPolicy } from './policy-facts.ts';
 import type { Change, Registry } from './registry.ts';
 import { Rollouts } from './rollouts.ts';
-import { SeenVersions, versionText } from './seen-versions.ts';
+import { type Ahead, SeenVersions, versionText } from './seen-versions.ts';
 import { Publisher } from './signing/publisher.ts';
 import type { SiteStates } from './site-states.ts';
 import { troublesOf } from './trouble-words.ts';
@@ -46,14 +46,17 @@ export class PolicyDesk {
   readonly #showHeld: (value: number) => void;
   readonly #showDistrust: (value: number) => void;
   #trust = NOBODY_DISTRUSTS;
+  /** Why policy is read-only, what is to be told first in front; all but the key's are the tables'. */
+  #holds: readonly Hold[] = [];
+  #tableHolds: readonly Hold[] = [];
   #wasHeld = false;
 
   constructor(given: PolicyDeskOptions) {
     this.#given = given;
-    const isHeld = () => this.#ahead() !== null || this.#loss() !== null;
-    this.#publisher = new Publisher({ ...given, isHeld });
+    this.#publisher = new Publisher({ ...given, leeway: () => leewayOf(this.#tableHolds) });
     const evaluation = new Evaluation({ ...given, verify: verifyStage, publisher: this.#publisher });
-    this.#rollouts = new Rollouts({ ...given, evaluation, publisher: this.#publisher });
+    const leeway = () => leewayOf(this.#holds);
+    this.#rollouts = new Rollouts({ ...given, evaluation, publisher: this.#publisher, leeway });
     this.#latecomers = new Latecomers({ ...given, evaluation });
     this.#showHeld = given.metrics.gauge(
       'plumbline_policy_read_only',
@@ -75,24 +78,19 @@ export class PolicyDesk {
     }
     this.#look(this.#given.clock.nowMs());
     await this.#publisher.settle();
+    this.#weigh();
     await this.#rollouts.begin();
   }
 
   /** What commands depend on besides the registry. */
   get facts(): PolicyFacts {
     return {
-      readOnly: () => {
-        const hold = this.#hold();
-        return hold === null ? null : `${hold.detail}. ${STAYS}: ${hold.remedy}`;
-      },
+      holds: () => this.#holds,
       distrust: () => this.#trust,
       published: (kind, name) => {
         const { documents } = this.#publisher;
         const target = documents.target(kind, name)?.body;
-        const generation = Math.max(
-          documents.generations(kind, name).at(-1) ?? 0,
-          target?.lastGeneration ?? 0,
-        );
+        const generation = documents.newestGeneration(kind, name);
         return target === undefined && generation === 0
           ? null
           : { version: target?.version ?? { epoch: 1, n: 0 }, generation, current: currentOf(target) };
@@ -108,25 +106,26 @@ export class PolicyDesk {
   /** Publishes what durable changes ask for. */
   async follow(changes: readonly Change[]): Promise<void> {
     this.#publisher.note(changes);
+    this.#weigh();
     await this.#publisher.settle();
   }
 
   async tick(nowMs: number): Promise<void> {
     this.#look(nowMs);
     await this.#publisher.settle();
-    if (this.#hold() !== null) return;
+    if (leewayOf(this.#holds) === 'none') return;
     await this.#rollouts.tick();
   }
 
   /** Beside the ticks, because it takes long: evaluations that are due. */
   async evaluate(): Promise<void> {
-    if (this.#hold() !== null) return;
+    if (leewayOf(this.#holds) === 'none') return;
     await this.#rollouts.evaluate();
   }
 
   /** Beside those, since nobody waits for it: verdicts on sites that came when their stage was over. */
   async followUp(): Promise<void> {
-    if (this.#hold() !== null) return;
+    if (this.#holds.length > 0) return;
     await this.#latecomers.tick();
   }
 
@@ -137,7 +136,8 @@ export class PolicyDesk {
     const body = documents.get(KEYS_KEY)?.body;
     const version = body?.type === 'keys' ? body.version : null;
     this.#trust = keyTrust(registry.sites, states.all, { ids: keyIds, version });
-    const hold = this.#hold();
+    this.#weigh();
+    const hold = this.#holds[0] ?? null;
     const { claims } = this.#seen;
     troubles.find(troublesOf({ hold, trust: this.#trust, claims }), claims, nowMs);
     this.#showHeld(Number(hold !== null));
@@ -146,12 +146,13 @@ export class PolicyDesk {
     this.#wasHeld = hold !== null;
   }
 
-  #ahead() {
-    return this.#seen.ahead(this.#given.registry, this.#publisher.documents);
-  }
-
-  #loss() {
-    return lossHold(this.#given.registry, this.#publisher.documents);
+  /** Anew when what it depends on has changed: what sites said, what is decided, or the key. */
+  #weigh(): void {
+    const { registry } = this.#given;
+    const { documents, isKeyLost } = this.#publisher;
+    const ahead = this.#seen.ahead(registry, documents);
+    this.#tableHolds = [...(ahead === null ? [] : [aheadHold(ahead)]), ...lossHolds(registry, documents)];
+    this.#holds = [...(isKeyLost ? [KEY_LOST] : []), ...this.#tableHolds];
   }
 
   #ownEpoch(): number {
@@ -168,26 +169,25 @@ export class PolicyDesk {
       ...new Set([...lostPolicies(registry, documents), ...this.#seen.unknown(registry, documents)]),
     ].sort();
   }
-
-  #hold(): Hold | null {
-    if (this.#publisher.isKeyLost)
-      return {
-        detail: 'the key that sites trust is not in the data directory of this hub',
-        remedy: 'put the newest policy.key back into it, from where it is kept apart from the tables',
-      };
-    const ahead = this.#ahead();
-    if (ahead === null) return this.#loss();
-    const { site, saw, own } = ahead;
-    const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${versionText(own)}`;
-    return {
-      detail: `site ${site} has seen ${saw}, and ${knows}: its tables look restored from a backup`,
-      remedy:
-        '`plumbline restore` says that what this hub has counts; a site that only claims it is to be deleted',
-    };
-  }
 }
 
-const STAYS = 'Nothing of policy is changed meanwhile, and what sites enforce stays in force';
+const KEY_LOST: Hold = {
+  cause: 'key',
+  detail: 'the key that sites trust is not in the data directory of this hub',
+  remedy: 'put the newest policy.key back into it, from where it is kept apart from the tables',
+  isEndedByRestore: false,
+};
+
+function aheadHold({ site, saw, own }: Ahead): Hold {
+  const knows = own === null ? 'this hub knows none of that name' : `this hub is at ${versionText(own)}`;
+  return {
+    cause: 'ahead',
+    detail: `site ${site} has seen ${saw}, and ${knows}: its tables look restored from a backup`,
+    remedy:
+      '`plumbline restore` says that what this hub has counts; remove a site that only claims it (`plumbline site remove`)',
+    isEndedByRestore: true,
+  };
+}
 
 function currentOf(target: TargetBody | undefined): PublishedPolicy['current'] {
   return (target?.assignments ?? []).flatMap(({ virtualSite, current }) =>

@@ -1,6 +1,7 @@
 import type { Assigned, IntentKind, Version } from '../core/model/signed.ts';
 import type { SiteKind } from '../core/model/site.ts';
 import { type KeyTrust, NOBODY_DISTRUSTS } from './key-trust.ts';
+import type { Hold } from './losses.ts';
 
 export type PublishedPolicy = {
   version: Version;
@@ -11,8 +12,8 @@ export type PublishedPolicy = {
 
 /** What is known of policy outside of table `resources`, for commands that depend on it. */
 export type PolicyFacts = {
-  /** Why no policy is changed at the moment, with what to do; null when it may be. */
-  readOnly(): string | null;
+  /** Why policy is read-only at the moment; none when it is not. */
+  holds(): readonly Hold[];
   /** Which sites refuse what this hub signs. */
   distrust(): KeyTrust;
   /** The newest that was ever published under this name, also of a policy that was deleted. */
@@ -31,7 +32,7 @@ export type PolicyFacts = {
 
 /** Of a hub that has published nothing. */
 export const NOTHING_PUBLISHED: PolicyFacts = {
-  readOnly: () => null,
+  holds: () => [],
   distrust: () => NOBODY_DISTRUSTS,
   published: () => null,
   reported: () => ({}),

@@ -12,11 +12,12 @@ import type { Authority } from './authority.ts';
 import { Cadence, type Subject } from './cadence.ts';
 import { stamp } from './commands/outcome.ts';
 import type { Evaluation } from './evaluation.ts';
+import type { Leeway } from './losses.ts';
 import type { Registry } from './registry.ts';
 import { isOnItsWay, type RolloutSpec, stageOf, withStage } from './rollout/assigned.ts';
 import { supportedMembers } from './rollout/members.ts';
 import { showsFail, standingOf } from './rollout/standing.ts';
-import { type Seen, type SiteStanding, step } from './rollout/step.ts';
+import { type SiteStanding, step } from './rollout/step.ts';
 import { eventsOf } from './rollout/told.ts';
 import type { Publisher } from './signing/publisher.ts';
 import type { SiteStates } from './site-states.ts';
@@ -31,6 +32,7 @@ export type RolloutsOptions = {
   registry: Registry;
   authority: Authority;
   publisher: Publisher;
+  leeway: () => Leeway;
   states: SiteStates;
   evaluation: Evaluation;
   clock: Clock;
@@ -47,8 +49,8 @@ type OnItsWay = { name: string; spec: RolloutSpec; members: string[]; subject: S
  * decision.
  *
  * Two loops share the work, each rollout in the hands of one of them at a time: `tick` does what is done at once and what
- * can't wait, `evaluate` the evaluations that are merely due, one after the other. So nothing that fails waits for another
- * rollout's evaluation, however long that takes.
+ * can't wait, `evaluate` the evaluations that are merely due, one after the other. So what fails waits for no evaluation but
+ * those of others that fail.
  */
 export class Rollouts {
   readonly #given: RolloutsOptions;
@@ -143,12 +145,12 @@ export class Rollouts {
   }
 
   async #move({ name, spec, members, subject }: OnItsWay, isEvaluated: boolean): Promise<void> {
-    const { registry, authority, publisher, clock } = this.#given;
+    const { registry, authority, publisher, leeway, clock } = this.#given;
     const nowMs = clock.nowMs();
     const minSoak = minSoakMs(guardsAt(stageOf(spec).status.virtualSite, registry));
     const verdict =
       isEvaluated && members.length > 0 ? await this.#verdict(spec, members, subject, minSoak) : null;
-    const seen: Seen = { sites: this.#standings(spec, members, nowMs), verdict, minSoakMs: minSoak };
+    const seen = { sites: this.#standings(spec, members, nowMs), verdict, minSoakMs: minSoak };
     const done: { after: Rollout | null; told: FleetEvent[] } = { after: null, told: [] };
     const written = await authority.decide(() => {
       const before = registry.rollout(name);
@@ -156,7 +158,9 @@ export class Rollouts {
       if (before === undefined || stageKeyOf(before.spec) !== stageKeyOf(spec)) return [];
       // A pass may go unrecorded while it waits; resumed in between, the next one counts.
       if (before.spec.phase !== spec.phase && seen.verdict?.verdict === 'pass') return [];
-      const stepped = step(before.spec, seen, nowMs);
+      const mayGoOn = leeway() === 'all';
+      const stepped = step(before.spec, { ...seen, mayGoOn }, nowMs);
+      if (!mayGoOn && (leeway() === 'none' || stepped.told.length === 0)) return [];
       const events = eventsOf(stepped.told, before.spec, nowMs);
       const after = events.length > 0 ? { ...stepped.spec, events } : stepped.spec;
       if (!isWorthWriting(before.spec, after, nowMs)) return [];

@@ -1,4 +1,5 @@
 import type { Command } from '../../core/model/resource.ts';
+import type { Hold } from '../losses.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
 import { applyAllowlist } from './apply-allowlist.ts';
@@ -43,22 +44,36 @@ function conflict({ do: wanted, expected }: Command, registered: Registered): Ou
   );
 }
 
-/** Nothing of policy is changed by a hub that does not know what its sites know; `hub.restore` ends that. */
+/**
+ * Nothing of policy is changed by a hub that does not know what it decided. Where all that it lacks is what its sites know,
+ * what is on its way may still be taken back.
+ */
 function held(wanted: Command['do'], facts: PolicyFacts): Outcome | null {
   const isPolicy =
     wanted.verb === 'rollout' ||
     wanted.verb === 'keys.rotate' ||
     (wanted.verb === 'apply' && wanted.document.kind === 'Allowlist') ||
     (wanted.verb === 'delete' && wanted.kind === 'Allowlist');
-  const why = isPolicy ? facts.readOnly() : null;
-  return why === null ? null : refuse('hub-behind', why);
+  const isTakenBack =
+    wanted.verb === 'rollout' && (wanted.action === 'rollback' || wanted.action === 'pause');
+  const holds = isPolicy ? facts.holds() : [];
+  const [hold] = isTakenBack ? holds.filter(({ cause }) => cause !== 'ahead') : holds;
+  return hold === undefined
+    ? null
+    : refuse('hub-behind', `${hold.detail}. ${staysText(hold)}: ${hold.remedy}`);
+}
+
+function staysText({ cause }: Hold): string {
+  return cause === 'ahead'
+    ? 'Nothing of policy is changed meanwhile, but that rollouts are paused and rolled back'
+    : 'Nothing of policy is changed meanwhile, and what sites enforce stays in force';
 }
 
 function carryOut(wanted: Command['do'], asked: Asked, registered: Registered, facts: PolicyFacts): Outcome {
   switch (wanted.verb) {
     case 'apply':
       return wanted.document.kind === 'Allowlist'
-        ? applyAllowlist(wanted.document, asked, registered, facts)
+        ? applyAllowlist(wanted.document, asked, registered, facts, wanted.retry === true)
         : applyVirtualSite(wanted.document, asked, registered);
     case 'delete':
       return remove(wanted, asked, registered);

@@ -6,8 +6,8 @@ import type { Change, Registered } from '../registry.ts';
 import { areMost, distrustText, PUT_KEY_BACK } from '../trouble-words.ts';
 import { type Asked, type Outcome, refuse, stamp } from './outcome.ts';
 
-/** As many as the issuer holds (core/model/resource.ts). */
-const MOST_DISOWNED = 4096;
+/** As many policies as the issuer names in any of its lists (core/model/resource.ts). */
+const MOST_NAMED = 4096;
 
 /** Another key signs from now on; the one before counts until the next rotation, unless it is revoked. */
 export function rotateKeys(
@@ -43,13 +43,18 @@ export function restoreHub(
 ): Outcome {
   const { issuer } = registered;
   if (issuer === null) return unready();
-  const isHeld = facts.readOnly() !== null;
+  const holds = facts.holds();
+  const isBehind = holds.some(({ isEndedByRestore }) => isEndedByRestore);
+  const lasting = holds.find(({ isEndedByRestore }) => !isEndedByRestore);
   const trust = facts.distrust();
-  const warning = trust.distrusting.length === 0 ? undefined : `${distrustText(trust)}: ${PUT_KEY_BACK}`;
-  const stays = warning === undefined ? {} : { warning };
-  if (!isHeld && missing === 0)
+  const warnings = [
+    ...(lasting === undefined ? [] : [`policy stays read-only: ${lasting.detail}: ${lasting.remedy}`]),
+    ...(trust.distrusting.length === 0 ? [] : [`${distrustText(trust)}: ${PUT_KEY_BACK}`]),
+  ];
+  const stays = warnings.length === 0 ? {} : { warning: warnings.join('; ') };
+  if (!isBehind && missing === 0)
     return { ok: true, effect: 'unchanged', changes: [], detail: NOTHING_TO_RESTORE, ...stays };
-  const policy = isHeld ? restorePolicy(issuer, asked, registered, facts) : null;
+  const policy = isBehind ? restorePolicy(issuer, asked, registered, facts) : null;
   const spec = { ...(policy?.spec ?? issuer.spec), restoredAtMs: asked.nowMs };
   const noted = `${plural(missing, 'report')} that sites had handed over before ${missing === 1 ? 'is' : 'are'} not in its tables`;
   const message = [...(policy?.said ?? []), ...(missing > 0 ? [noted] : [])].join('; ');
@@ -68,10 +73,8 @@ const NOTHING_TO_RESTORE =
 
 function restorePolicy(issuer: Issuer, asked: Asked, registered: Registered, facts: PolicyFacts) {
   const epoch = Math.max(issuer.spec.epoch, facts.highestEpoch()) + 1;
-  const generationsAbove = { ...issuer.spec.generationsAbove };
-  for (const [policy, generation] of Object.entries(facts.reported()))
-    generationsAbove[policy] = Math.max(generation, generationsAbove[policy] ?? 0);
-  const disowned = facts.unknown().slice(0, MOST_DISOWNED);
+  const generationsAbove = raised(issuer.spec.generationsAbove, registered, facts);
+  const disowned = facts.unknown().slice(0, MOST_NAMED);
   const changes: Change[] = facts.unreadable().flatMap(withoutUnreadable);
   for (const rollout of registered.allRollouts()) {
     const { version, policy } = rollout.spec;
@@ -92,6 +95,28 @@ function restorePolicy(issuer: Issuer, asked: Asked, registered: Registered, fac
       ...(disowned.length === 0 ? [] : [`it leaves alone what it does not have: ${firstFew(disowned, 5)}`]),
     ],
   };
+}
+
+/**
+ * What sites are found to have, beside what they were found to have before. When that is more names than are kept, those of
+ * policies that are here come first, and what was found before last.
+ */
+function raised(
+  before: Issuer['spec']['generationsAbove'],
+  registered: Registered,
+  facts: PolicyFacts,
+): Issuer['spec']['generationsAbove'] {
+  const found = Object.entries(facts.reported()).map(
+    ([policy, generation]) => [policy, Math.max(generation, before[policy] ?? 0)] as const,
+  );
+  const here = new Set(
+    [...registered.allRollouts()].map(({ spec: { policy } }) => `${policy.kind}/${policy.name}`),
+  );
+  const all = [...found.filter(([policy]) => here.has(policy)), ...found, ...Object.entries(before)];
+  const kept = new Map<string, number>();
+  for (const [policy, generation] of all)
+    if (kept.size < MOST_NAMED && !kept.has(policy)) kept.set(policy, generation);
+  return Object.fromEntries(kept);
 }
 
 /** A row that can't be read is done without. The issuer's can't be: which keys sites trust is in it. */

@@ -1,3 +1,4 @@
+import { MOST_FAILED_DIGESTS } from '../../core/model/rollout.ts';
 import { plural } from '../../core/plural.ts';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
 import { onFailure } from '../../core/policy/strategy.ts';
@@ -28,6 +29,8 @@ export type Seen = {
   verdict: StageVerdict | null;
   /** The shortest soak that the virtual site's guard allows. */
   minSoakMs: number;
+  /** False while policy is read-only: then it is only paused or rolled back. */
+  mayGoOn: boolean;
 };
 
 export type Stepped = { spec: RolloutSpec; told: Told[] };
@@ -87,8 +90,8 @@ function decide(spec: RolloutSpec, seen: Seen, nowMs: number): Stepped {
   if (spec.phase !== 'progressing') return { spec, told: [] };
   if (seen.sites.length === 0)
     return paused(spec, `no site is in ${status.virtualSite}, so that nothing can be shown there`);
-  const rolled = status.phase === 'rolling' ? roll(spec, seen) : spec;
-  if (hasPassed(rolled, seen, nowMs)) return pass(rolled, nowMs);
+  const rolled = seen.mayGoOn && status.phase === 'rolling' ? roll(spec, seen) : spec;
+  if (seen.mayGoOn && hasPassed(rolled, seen, nowMs)) return pass(rolled, nowMs);
   if (status.deadlineAtMs !== null && nowMs >= status.deadlineAtMs)
     return paused(
       rolled,
@@ -132,7 +135,8 @@ function pass(spec: RolloutSpec, nowMs: number): Stepped {
 function fail(spec: RolloutSpec, nowMs: number): Stepped {
   const { status } = stageOf(spec);
   const why = status.reasons.slice(0, 2).join('; ').slice(0, 400) || 'the evidence says so';
-  const failedDigests = [...spec.failedDigests.filter((one) => one !== spec.digest), spec.digest].slice(-32);
+  const others = spec.failedDigests.filter((one) => one !== spec.digest);
+  const failedDigests = [...others, spec.digest].slice(-MOST_FAILED_DIGESTS);
   const failed = withStage({ ...spec, failedDigests }, { ...status, phase: 'failed', endedAtMs: nowMs });
   const told: Told = {
     kind: 'rollout.stage-failed',

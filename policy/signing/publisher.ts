@@ -1,14 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Issuer, resourceKey } from '../../core/model/resource.ts';
 import { type Rollout, rolloutName } from '../../core/model/rollout.ts';
-import type { IntentKind, SpecBody, Version } from '../../core/model/signed.ts';
+import { compareVersions, type IntentKind, type SpecBody, type Version } from '../../core/model/signed.ts';
 import type { Keyring, SigningKey } from '../../core/policy/sign.ts';
 import type { Clock } from '../../core/ports/clock.ts';
 import type { Logger } from '../../core/ports/logger.ts';
 import type { TableEntry, TableView } from '../../core/ports/table.ts';
 import type { Authority } from '../authority.ts';
 import { stamp } from '../commands/outcome.ts';
+import type { Leeway } from '../losses.ts';
 import type { Change, Registry } from '../registry.ts';
+import type { RolloutSpec } from '../rollout/assigned.ts';
 import { type Issuing, issuing, keysEntries } from './issuing.ts';
 import { policyEntries, versionDue } from './policy-documents.ts';
 import { PublishedDocuments } from './published.ts';
@@ -24,8 +26,8 @@ type PublisherOptions = {
   authority: Authority;
   registry: Registry;
   keyring: Keyring;
-  /** Whether sites are ahead of this hub, so that nothing it says would be right. */
-  isHeld: () => boolean;
+  /** What may be published, as far as that hangs on anything but the keys. */
+  leeway: () => Leeway;
   clock: Clock;
   logger: Logger;
 };
@@ -106,9 +108,10 @@ export class Publisher {
   }
 
   async #settle(): Promise<void> {
-    const { isHeld, registry, clock } = this.#given;
+    const { leeway, registry, clock } = this.#given;
     const nowMs = clock.nowMs();
-    if (isHeld()) {
+    if (leeway() !== 'all') {
+      if (leeway() === 'take-back') await this.#publishTakenBack(nowMs);
       // `restore` raises its epoch, so that there has to be one; nothing is published by it yet.
       if (registry.issuer === null && !registry.unreadable.has(ISSUER_KEY)) await this.#becomeIssuer(nowMs);
       return;
@@ -188,6 +191,22 @@ export class Publisher {
       (await this.#write('targets', made.due.targets)) &&
       (await this.#write('specs', made.due.obsolete))
     );
+  }
+
+  /** What is rolled back, and nothing else, by the key that its sites were told of last. */
+  async #publishTakenBack(nowMs: number): Promise<void> {
+    const { registry, keyring } = this.#given;
+    const isDue = ({ phase, policy, version }: RolloutSpec) => {
+      const published = this.documents.target(policy.kind, policy.name)?.body.version;
+      return phase === 'rolled-back' && published !== undefined && compareVersions(published, version) < 0;
+    };
+    const due = [...registry.allRollouts()].filter(({ spec }) => isDue(spec));
+    if (due.length === 0) return;
+    const id = registry.issuer?.spec.keys.at(-1)?.id;
+    const signer = keyring.keys(0).find((key) => key.id === id);
+    if (signer === undefined) return;
+    for (const { spec } of due)
+      if (!(await this.#publishPolicy(spec.policy.kind, spec.policy.name, signer, nowMs))) return;
   }
 
   async #publishSites(signer: SigningKey): Promise<void> {

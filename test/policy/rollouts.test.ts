@@ -263,11 +263,9 @@ describe('a hub that is restored from a backup', () => {
     const ahead = { ...policy, seen: { epoch: 1, n: 40 }, generation: 9 };
     await hub.say({ ...state, policies: [ahead] });
     const refused = await until('a refusal', async () => {
-      const result = await hub.ask(move('pause'));
-      if (result.ok) await hub.ask(move('resume'));
-      return result.ok ? false : result;
+      const result = await hub.ask(move('resume'));
+      return result.code === 'hub-behind' && result;
     });
-    expect(refused).toMatchObject({ code: 'hub-behind' });
     expect(refused.detail).toContain('plumbline restore');
     expect(await hub.ask(newSite('elsewhere'))).toMatchObject({ ok: true });
     expect(await hub.ask({ verb: 'hub.restore' })).toMatchObject({ ok: true });

@@ -58,6 +58,7 @@ export function seen(verdict: Verdict | null, part: Partial<Seen> = {}): Seen {
     sites,
     verdict: verdict === null ? null : verdictOf(verdict, names),
     minSoakMs: 0,
+    mayGoOn: true,
     ...part,
   };
 }
