@@ -10,17 +10,18 @@ export function addApplyCommand(program: Command, context: CommandContext): void
     .command('apply')
     .description('create or update what documents describe; applying them again changes nothing')
     .requiredOption('-f, --file <path...>', 'files, folders, or - for standard input')
-    .action(async (options: { file: string[] }, command: Command) => {
+    .option('--retry', 'also content that failed its verification before, which begins its rollout anew')
+    .action(async (options: { file: string[]; retry?: boolean }, command: Command) => {
       const run = beginRun(command, context);
       const { documents, faults } = await readSources(options.file, context.terminal);
       for (const fault of faults) run.note(faultText(fault));
       if (faults.length > 0) throw new Refusal(EXIT.violations, 'Nothing was applied: correct these first.');
-      await applyAll(run, documents);
+      await applyAll(run, documents, options.retry === true);
     });
 }
 
 /** Virtual sites first, since policies name them; else in order. The first refusal stops it, and what was applied before it is said. */
-async function applyAll(run: CommandRun, given: readonly SourceDocument[]): Promise<void> {
+async function applyAll(run: CommandRun, given: readonly SourceDocument[], isRetry: boolean): Promise<void> {
   const isPolicy = ({ document }: SourceDocument) => Number(document.kind === 'Allowlist');
   const documents = given.toSorted((a, b) => isPolicy(a) - isPolicy(b));
   const hub = run.hub();
@@ -30,7 +31,8 @@ async function applyAll(run: CommandRun, given: readonly SourceDocument[]): Prom
     const { kind, metadata } = document;
     const path = `/api/v1/policies/${kind}/${encodeURIComponent(metadata.name)}`;
     try {
-      const answer = await hub.send('PUT', path, Applied, document);
+      const query = isRetry ? { retry: 'true' } : {};
+      const answer = await hub.send('PUT', path, Applied, document, query);
       applied.push(answer);
       if (isText) run.say(`${kind}/${metadata.name} ${answer.effect}`);
       if (isText && kind === 'Allowlist' && answer.effect !== 'unchanged')

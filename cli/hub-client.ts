@@ -31,6 +31,7 @@ export type Hub = {
     path: string,
     answer: T,
     body?: unknown,
+    query?: Query,
   ): Promise<Static<T>>;
   /** Every item of a paged list, up to `limit`, over its cursors. */
   list<T extends TSchema>(path: string, item: T, query?: Query, limit?: number): Promise<Static<T>[]>;
@@ -61,7 +62,7 @@ export function createHub(connection: Connection): Hub {
   return {
     connection,
     get: (path, answer, query = {}) => call('GET', path, answer, query),
-    send: (method, path, answer, body) => call(method, path, answer, {}, body),
+    send: (method, path, answer, body, query = {}) => call(method, path, answer, query, body),
     async list(path, item, query = {}, limit = Number.POSITIVE_INFINITY) {
       const Page = Type.Object({ items: Type.Array(item), next: Type.Union([Type.String(), Type.Null()]) });
       const items: Static<typeof item>[] = [];

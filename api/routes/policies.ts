@@ -17,6 +17,7 @@ import type { Directory } from '../directory.ts';
 import type { App } from '../http/app.ts';
 import { faultErrors, sendProblem } from '../http/problem-reply.ts';
 import { IfMatch, readIfMatch, sendRevision } from '../http/revision.ts';
+import { checkWithTypebox } from '../http/schema-check.ts';
 import { answers, badCursor, noAllowlist, noVirtualSite } from './answers.ts';
 import { PageQuery, pageOf } from './paging.ts';
 import type { RouteParts } from './parts.ts';
@@ -124,15 +125,27 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
       tags: ['policies'],
       summary: 'Apply a document: create it or make it what is sent',
       description:
-        'Applying the same document again changes nothing. An allowlist whose content is new begins its rollout. Guard rails, and the selector of what has them, need the role admin.',
+        'Applying the same document again changes nothing. An allowlist whose content is new begins its rollout; content that failed its verification does so with `retry` alone. Guard rails, and the selector of what has them, need the role admin.',
       params: Path,
+      querystring: Type.Object(
+        {
+          retry: Type.Optional(
+            Type.Boolean({
+              description:
+                'An allowlist whose content failed before begins its rollout anew; anything else is applied as without it',
+            }),
+          ),
+        },
+        { additionalProperties: false },
+      ),
       headers: IfMatch,
       // Checked below, with the errors that `plumbline validate` gives; here only for the documentation.
       body: Type.Unsafe<unknown>({ ...AnyDocument }),
       response: answers(Applied),
     },
-    validatorCompiler: () => (value: unknown) => ({ value }),
-    handler: async ({ params: { kind, name }, headers, body, principal }, reply) => {
+    validatorCompiler: (part) =>
+      part.httpPart === 'querystring' ? checkWithTypebox(part) : (value: unknown) => ({ value }),
+    handler: async ({ params: { kind, name }, query: { retry }, headers, body, principal }, reply) => {
       if (!isKind(kind)) return sendProblem(reply, noKind(kind));
       const meant = readIfMatch(headers);
       if (!meant.ok) return sendProblem(reply, meant.problem);
@@ -166,7 +179,7 @@ function applyRoute(app: App, { commands }: Pick<RouteParts, 'commands'>): void 
             ],
           ),
         );
-      const wanted = { verb: 'apply', document } as const;
+      const wanted = { verb: 'apply', document, ...(retry === true && { retry }) } as const;
       const done = await commands().submit(principal, resourceKey(kind, name), wanted, meant.revision);
       if (!done.ok) return sendProblem(reply, done.problem);
       sendRevision(reply, done.stands);

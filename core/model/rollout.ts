@@ -104,6 +104,8 @@ export const RolloutAct = Type.Object({
 export type RolloutAct = Static<typeof RolloutAct>;
 /** So many are kept, the newest; events have the others. */
 export const MOST_ACTS = 64;
+/** So many failed digests are kept, the newest; an older one can be applied again like one that never failed. */
+export const MOST_FAILED_DIGESTS = 32;
 
 /**
  * How one generation of a policy gets to its sites. Knows no kind's content: it moves generations and asks the kind for its
@@ -140,8 +142,8 @@ export const Rollout = resource(
     actsLeftOut: Count,
     /** The newest target that was decided on for the policy; it is written right after. */
     version: Version,
-    /** Digests that failed, not applied again without `retry`. */
-    failedDigests: Type.Array(Type.String(), { maxItems: 32 }),
+    /** Digests that failed, oldest first: not applied again without a retry. */
+    failedDigests: Type.Array(Type.String(), { maxItems: MOST_FAILED_DIGESTS }),
     /** What was told of its newest change that was nobody's command, and is told again after a kill. */
     events: Type.Array(FleetEvent, { maxItems: 8 }),
   }),

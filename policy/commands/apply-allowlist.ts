@@ -24,13 +24,14 @@ const MAX_COURSES = 32;
 
 /**
  * Takes an allowlist: other content is a new generation, and sets out; another strategy alone sets the same generation out
- * anew. The same document again changes nothing.
+ * anew. The same document again changes nothing. Content that failed is taken as a retry alone, which sets it out anew.
  */
 export function applyAllowlist(
   document: AllowlistDocument,
   asked: Asked,
   registered: Registered,
   facts: PolicyFacts,
+  isRetry: boolean,
 ): Outcome {
   const { name } = document.metadata;
   const [fault] = allowlistFaults(document);
@@ -44,11 +45,15 @@ export function applyAllowlist(
   const digest = digestOf(document.spec);
   const isSameContent = before?.spec.digest === digest;
   const running = registered.rollout(rolloutName('Allowlist', name));
+  const hasFailed = running?.spec.failedDigests.includes(digest) === true;
+  const isSame = isSameContent && isDeepStrictEqual(before?.spec.rollout, document.rollout);
   // One whose rollout was lost is rolled out anew.
-  if (running !== undefined && isSameContent && isDeepStrictEqual(before?.spec.rollout, document.rollout))
+  if (running !== undefined && isSame && !(hasFailed && isRetry))
     return { ok: true, effect: 'unchanged', changes: [] };
   const refused =
-    unfitStages(document, registered, facts) ?? tooMany(before, registered) ?? failedBefore(digest, running);
+    unfitStages(document, registered, facts) ??
+    tooMany(before, registered) ??
+    (hasFailed && !isRetry ? failedBefore(name) : null);
   if (refused !== null) return refused;
   const generation =
     isSameContent && before !== undefined
@@ -72,12 +77,10 @@ function tooMany(before: Allowlist | undefined, registered: Registered): Outcome
   return isFull ? full('Allowlist', 'allowlists') : null;
 }
 
-function failedBefore(digest: string, running: Rollout | undefined): Outcome | null {
-  if (running?.spec.failedDigests.includes(digest) !== true) return null;
-  const { kind, name } = running.spec.policy;
+function failedBefore(name: string): Outcome {
   return refuse(
     'digest-failed',
-    `this very content of ${kind} ${name} failed its verification (${running.spec.reason || 'see its evidence'}); change it, or \`plumbline rollout retry ${kind}/${name}\` when the cause lay elsewhere`,
+    `this very content of Allowlist ${name} failed its verification; change it, or, when the cause lay elsewhere, begin it anew with \`plumbline apply -f <file> --retry\``,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Allowlist } from '../../core/model/rollout.ts';
 import type { Version } from '../../core/model/signed.ts';
+import { whoText } from '../../core/rollout-words.ts';
 import { type Asker, withAct } from './acts.ts';
 import {
   emptyStages,
@@ -34,10 +35,13 @@ export type Beginning = {
 
 /** A generation sets out: its first stage begins, unless that has to be approved. */
 export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
-  const { name, allowlist, before, promoted, authors, nowMs } = given;
+  const { name, allowlist, before, promoted, authors, asker, nowMs } = given;
   const { generation, digest, rollout: strategy } = allowlist;
-  // No newer content has what sites refused tried again; a policy of the name of one that was deleted begins above it.
-  const attempt = before?.stages.at(-1)?.attempt ?? nextVersion(given.version);
+  // Content that failed sets out because somebody asked for it to be tried again: also by sites that refused it.
+  const isRetry = before?.failedDigests.includes(digest) === true;
+  // No other content has what sites refused tried again; a policy of the name of one that was deleted begins above it.
+  const latest = isRetry ? undefined : before?.stages.at(-1)?.attempt;
+  const attempt = latest ?? nextVersion(given.version);
   const fresh: RolloutSpec = {
     policy: { kind: 'Allowlist', name },
     generation,
@@ -53,7 +57,7 @@ export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
     threshold: 0,
     authors,
     version: given.version,
-    failedDigests: before?.failedDigests ?? [],
+    failedDigests: (before?.failedDigests ?? []).filter((one) => one !== digest),
     events: [],
     acts: before?.acts ?? [],
     actsLeftOut: before?.actsLeftOut ?? 0,
@@ -70,7 +74,14 @@ export function begin(given: Beginning): { spec: RolloutSpec; told: Told[] } {
     virtualSite: '',
     message: `${nameOf(fresh)} starts: ${strategy.stages.map(({ virtualSite, mode = 'enforce' }) => `${virtualSite} (${mode})`).join(', ')}`,
   });
-  const skipped = withAct(skipAudits(fresh), { act: 'apply', atMs: nowMs, ...given.asker });
+  if (isRetry)
+    told.push({
+      kind: 'rollout.retried',
+      virtualSite: '',
+      message: `${nameOf(fresh)}, whose content failed before, is tried again by ${whoText(asker)}`,
+    });
+  const why = isRetry ? 'its content failed before, and is tried again' : '';
+  const skipped = withAct(skipAudits(fresh), { act: 'apply', atMs: nowMs, ...asker, why });
   const started = given.awaitsApproval ? { spec: skipped, told: [] } : startStage(skipped, nowMs);
   // What ran before may differ from what runs now in the virtual sites of the strategy alone, or not at all.
   const from = before === null ? fresh : { ...before, version: given.version };

@@ -142,8 +142,19 @@ export function put(door: Door, kind: string, name: string, body: unknown) {
   return door.call('PUT', `/api/v1/policies/${kind}/${name}`, { body });
 }
 
+/** t1 says where it stands with `payments`, in its report of that sequence number. */
+export async function sayOfPayments(
+  { door, keys }: PolicyDoor,
+  seq: number,
+  change: Partial<PolicyStatus> = {},
+): Promise<void> {
+  const one = saying('t1', seq, { policies: [status(change)] });
+  await send(door, 't1', keys.get('t1') ?? Buffer.alloc(0), [one]);
+}
+
 /** Applies `payments`, and lets t1 say that it runs it. */
-export async function applyPayments({ door, keys }: PolicyDoor): Promise<void> {
+export async function applyPayments(open: PolicyDoor): Promise<void> {
+  const { door } = open;
   const applied = await put(door, 'Allowlist', 'payments', payments());
   if (applied.status !== 200) throw new Error(applied.text);
   await until(
@@ -151,6 +162,6 @@ export async function applyPayments({ door, keys }: PolicyDoor): Promise<void> {
     async () => (await door.get<RolloutPage>('/api/v1/rollouts')).items.length === 1,
   );
   // Only now: a hub that hears of targets it never published takes itself for one that came back from a backup.
-  await send(door, 't1', keys.get('t1') ?? Buffer.alloc(0), [saying('t1', 2, { policies: [status()] })]);
+  await sayOfPayments(open, 2);
   await until('its hits', async () => (await door.get<PolicyHits>(`${PAYMENTS}/hits`)).sites === 1);
 }

@@ -152,3 +152,18 @@ it('a policy that is deleted and made anew before that was published is one, and
   expect(compareVersions(attemptAt('test'), before)).toBeGreaterThan(0);
   expect(hub.rollout()?.spec.promoted).toEqual([]);
 });
+
+it('content that failed, applied again after another as a retry, is one', async () => {
+  const asRetry = { ...allowlist('payments', ['one.example'], ONE_BY_ONE), retry: true };
+  await hub.ask(allowlist('payments', ['one.example'], ONE_BY_ONE));
+  hub.fleet.failing.add('test-1');
+  await hub.reach('rolled-back');
+  hub.fleet.failing.clear();
+  await hub.ask(allowlist('payments', ['two.example'], ONE_BY_ONE));
+  await published();
+  const before = attemptAt('test');
+  expect(await hub.ask(asRetry)).toMatchObject({ ok: true });
+  await published();
+  expect(compareVersions(attemptAt('test'), before)).toBeGreaterThan(0);
+  await hub.reach('awaiting-promotion');
+});
