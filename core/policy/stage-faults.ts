@@ -8,6 +8,7 @@ import { selectorOf } from '../selector-of.ts';
 import { reservedLabel } from '../site-labels.ts';
 import { guardFaults } from './guard.ts';
 import { type GuardedWorld, guardsAt, minSoakMs, ownerOf, railsOf } from './guards.ts';
+import { policyCount } from './policy-count.ts';
 import { stagePlan } from './strategy.ts';
 import { isSupported } from './supported.ts';
 
@@ -132,17 +133,10 @@ function crowded(
 ): Omit<Fault, 'pointer'> | null {
   const own = selectorOf(spec);
   if (own === null || world.others.length < MAX_POLICIES_A_SITE) return null;
-  const selectors = [...new Set(world.others.flatMap(({ virtualSites }) => virtualSites))].flatMap((name) => {
-    const found = world.virtualSite(name)?.spec;
-    const selector = found === undefined ? null : selectorOf(found);
-    return selector === null ? [] : [[name, selector] as const];
-  });
+  const others = policyCount(world.others, world);
   for (const { metadata, spec } of world.allSites()) {
     if (!matches(own, spec.labels)) continue;
-    const at = new Set(
-      selectors.flatMap(([name, selector]) => (matches(selector, spec.labels) ? [name] : [])),
-    );
-    const there = world.others.filter(({ virtualSites }) => virtualSites.some((name) => at.has(name))).length;
+    const there = others(spec.labels);
     if (there < MAX_POLICIES_A_SITE) continue;
     return {
       problem: `site ${metadata.name} of virtual site ${virtualSite} has ${there} other policies, and ${MAX_POLICIES_A_SITE} is the most that a site takes`,

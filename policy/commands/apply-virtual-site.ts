@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { API_VERSION } from '../../core/model/metadata.ts';
-import type { VirtualSite, VirtualSiteDocument } from '../../core/model/resource.ts';
+import type { Site, VirtualSite, VirtualSiteDocument } from '../../core/model/resource.ts';
 import { virtualSiteFaults } from '../../core/policy/virtual-site-faults.ts';
+import { matches } from '../../core/selector.ts';
+import { selectorOf } from '../../core/selector-of.ts';
 import { Draft } from '../draft.ts';
 import type { Registered } from '../registry.ts';
+import { crowded } from './crowded.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
 import { unfitSelector } from './stage-rules.ts';
 import { tooLong } from './target-size.ts';
@@ -46,5 +49,12 @@ function unfitForPolicy(after: VirtualSite, registered: Registered): Outcome | n
     const unfit = unfitSelector(name, after.spec, '/spec/selector') ?? tooLong(spec, changed);
     if (unfit !== null) return unfit;
   }
-  return null;
+  return crowded(sitesOf(after, registered), registered, changed);
+}
+
+function sitesOf({ spec }: VirtualSite, registered: Registered): Iterable<Site> {
+  const selector = selectorOf(spec);
+  return selector === null
+    ? []
+    : [...registered.allSites()].filter((site) => matches(selector, site.spec.labels));
 }

@@ -2,6 +2,7 @@ import { API_VERSION } from '../../core/model/metadata.ts';
 import type { Command, Site } from '../../core/model/resource.ts';
 import { reservedLabel } from '../../core/site-labels.ts';
 import type { Registered } from '../registry.ts';
+import { crowded } from './crowded.ts';
 import { type Asked, full, MOST, type Outcome, refuse, stamp } from './outcome.ts';
 
 type Addition = Extract<Command['do'], { verb: 'site.add' }>;
@@ -53,7 +54,7 @@ export function addSite(command: Addition, asked: Asked, registered: Registered)
       join,
     },
   };
-  return { ok: true, effect: 'created', changes: [{ put: site }] };
+  return crowded([site], registered, registered) ?? { ok: true, effect: 'created', changes: [{ put: site }] };
 }
 
 export function refuseReserved(key: string): Outcome {

@@ -4,6 +4,7 @@ import type { Command } from '../../core/model/resource.ts';
 import { Labels } from '../../core/model/site.ts';
 import { reservedLabel } from '../../core/site-labels.ts';
 import type { Registered } from '../registry.ts';
+import { crowded } from './crowded.ts';
 import { type Asked, type Outcome, refuse, stamp } from './outcome.ts';
 import { refuseReserved } from './site-add.ts';
 
@@ -33,11 +34,8 @@ export function labelSite(command: Labelling, asked: Asked, registered: Register
   if (isDeepStrictEqual(sorted(before.spec.labels), sorted(labels)))
     return { ok: true, effect: 'unchanged', changes: [] };
   const spec = { ...before.spec, labels, labelsSinceMs: asked.nowMs };
-  return {
-    ok: true,
-    effect: 'updated',
-    changes: [{ put: { ...before, metadata: stamp(command.site, asked, before.metadata), spec } }],
-  };
+  const put = { ...before, metadata: stamp(command.site, asked, before.metadata), spec };
+  return crowded([put], registered, registered) ?? { ok: true, effect: 'updated', changes: [{ put }] };
 }
 
 function merged(before: Labels, changes: Labelling['labels']): Labels {

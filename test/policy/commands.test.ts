@@ -206,3 +206,64 @@ describe('an allowlist', () => {
     });
   });
 });
+
+describe('a site that has as many policies as it takes', () => {
+  /** Sixty at `test`, and one at `extra`. */
+  function crowdedHub(): Registry {
+    const registry = new Registry();
+    const extra = { stages: [{ virtualSite: 'extra' }] };
+    carryOut(registry, [
+      command(virtualSite('test', 'env=test')),
+      command(virtualSite('prod', 'env=prod')),
+      command(virtualSite('extra', 'extra=yes')),
+      command(newSite('test-1', { env: 'test' })),
+      command(newSite('free', { env: 'dev' })),
+      command(allowlist('first', ['api.example'])),
+      command(allowlist('extra', ['api.example'], extra)),
+    ]);
+    const rollout = registry.rollout(rolloutName('Allowlist', 'first'));
+    if (rollout === undefined) throw new Error('the first was refused');
+    for (let i = 1; i < 60; i++) {
+      const policy = { kind: 'Allowlist' as const, name: `other-${i}` };
+      const metadata = { ...rollout.metadata, name: rolloutName('Allowlist', policy.name) };
+      registry.apply({ put: { ...rollout, metadata, spec: { ...rollout.spec, policy } } });
+    }
+    return registry;
+  }
+  const label = (site: string, labels: Record<string, string | null>) =>
+    command({ verb: 'site.label', site, labels });
+  const tooMany = (site: string) => ({
+    code: 'too-large',
+    detail: expect.stringMatching(`^site ${site} would have 61 policies, and 60 is the most .*; delete`),
+  });
+
+  it('does not come to another by its labels, by another selector, or as it is added', () => {
+    const registry = crowdedHub();
+    const [labelled, selected, added, other] = carryOut(registry, [
+      label('test-1', { extra: 'yes' }),
+      command(virtualSite('extra', 'env=test')),
+      command(newSite('test-2', { env: 'test', extra: 'yes' })),
+      label('free', { extra: 'yes' }),
+    ]);
+    expect([labelled, selected, added]).toMatchObject([
+      tooMany('test-1'),
+      tooMany('test-1'),
+      tooMany('test-2'),
+    ]);
+    expect(other).toMatchObject({ effect: 'updated' });
+  });
+
+  it('may lose some, also when it has too many', () => {
+    const registry = crowdedHub();
+    const site = registry.site('test-1');
+    if (site === undefined) throw new Error('no site');
+    registry.apply({
+      put: { ...site, spec: { ...site.spec, labels: { env: 'test', extra: 'yes', at: 'x' } } },
+    });
+    const [kept, freed] = carryOut(registry, [
+      label('test-1', { at: null }),
+      label('test-1', { extra: null }),
+    ]);
+    expect([kept, freed]).toMatchObject([{ effect: 'updated' }, { effect: 'updated' }]);
+  });
+});
