@@ -8,7 +8,7 @@ export class Waits {
   readonly #clock: Clock;
   readonly #random: () => number;
   #blocked: { reason: string; untilMonoMs: number; waitMs: number } | null = null;
-  #away = { untilMonoMs: 0, waitMs: AWAY.leastMs as number };
+  #away: { untilMonoMs: number; waitMs: number } = { untilMonoMs: 0, waitMs: AWAY.leastMs };
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;

@@ -60,11 +60,11 @@ export class ScriptedHub {
     };
   }
 
-  /** A fresh channel: everything that the hub has. */
-  connect(): Holdings | undefined {
+  /** A fresh channel: everything that the hub has, or the beginning of it, in as many chunks as follow. */
+  connect(isWhole = true): Holdings | undefined {
     if (!this.isUp) return undefined;
     const holdings = this.#site?.holdings();
-    this.send([...this.#documents.values()], true);
+    this.send([...this.#documents.values()], isWhole);
     return holdings;
   }
 

@@ -58,6 +58,48 @@ it('believes the hub that it joined, keeps what is in force until that speaks of
   expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
 });
 
+it('keeps what is in force from the first chunk on, also under labels that its policies are not for', async () => {
+  trustAnew(memory(), true);
+  world.hub.put('Site', world.hub.site(SITE, { env: 'elsewhere' }), other);
+  await world.boot();
+  world.hub.connect(false);
+  await world.interval();
+  expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+  expect(await world.status('payments')).toMatchObject({ phase: 'orphaned', live: true });
+  world.hub.send([], true);
+  await world.interval();
+  expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+  expect(await world.status('payments')).toMatchObject({ phase: 'orphaned', live: true });
+});
+
+it('follows the hub that it joined as soon as that speaks of a policy, before it has said everything', async () => {
+  trustAnew(memory(), true);
+  await world.boot();
+  world.hub.put('target payments', world.hub.target('payments', null), other);
+  world.hub.connect(false);
+  await world.intervals(2);
+  expect(world.kernel.policies()).toEqual([]);
+});
+
+it('that has forgotten what it put there, but not the keys of before, believes the hub that it joined', async () => {
+  const kept = JSON.parse(world.disk.get('policy/state') ?? '');
+  world.disk.set(
+    'policy/state',
+    JSON.stringify({ ...kept, touched: false, good: { policies: [], revision: 0 }, targets: [] }),
+  );
+  trustAnew(memory(), true);
+  await world.boot();
+  world.hub.put('spec payments 2', specOf('payments', 2, B), other);
+  world.hub.put('target payments', world.hub.target('payments', assignedOf(2, B)), other);
+  world.hub.connect(false);
+  const report = await world.intervals(2);
+  expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
+  expect(report?.keyring).toMatchObject({ ids: ['other'] });
+  world.hub.send([], true);
+  await world.intervals(2);
+  expect(world.kernel.policies()).toEqual(['payments 2 enforce']);
+});
+
 it('has nothing to forget when it never heard a hub', () => {
   world.disk.clear();
   trustAnew(memory(), false);
