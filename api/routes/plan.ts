@@ -27,11 +27,13 @@ import type { RouteParts } from './parts.ts';
 const Path = Type.Object({ kind: Type.String({ maxLength: 63, description: 'Allowlist' }), name: SiteId });
 const reports = Compile(PolicyReport);
 const specs = Compile(SpecBody);
+/** Of one change; each stage has to be compared with the guards of all of them. */
+const MOST_VIRTUAL_SITES = 64;
 const Body = Type.Object({
   document: AllowlistDocument,
   virtualSites: Type.Optional(
     Type.Array(VirtualSiteDocument, {
-      maxItems: 1000,
+      maxItems: MOST_VIRTUAL_SITES,
       description: 'Virtual sites that are to be applied before it, and count as they are here',
     }),
   ),
@@ -114,7 +116,14 @@ function readBody(body: unknown): Asked | { faults: Fault[] } {
   if (document !== null && document.kind !== 'Allowlist')
     wrongKind('/document/kind', document.kind, 'Allowlist');
   const given = new Map<string, VirtualSiteSpec>();
-  for (const [i, value] of itemsOf(fieldOf(body, 'virtualSites')).entries()) {
+  const values = itemsOf(fieldOf(body, 'virtualSites'));
+  if (values.length > MOST_VIRTUAL_SITES)
+    faults.push({
+      pointer: '/virtualSites',
+      problem: `${values.length} virtual sites are more than a plan takes`,
+      remedy: `apply some before, so that ${MOST_VIRTUAL_SITES} are left at most`,
+    });
+  for (const [i, value] of values.slice(0, MOST_VIRTUAL_SITES).entries()) {
     const virtualSite = read(value, `/virtualSites/${i}`);
     if (virtualSite === null) continue;
     if (virtualSite.kind === 'VirtualSite') given.set(virtualSite.metadata.name, virtualSite.spec);

@@ -33,12 +33,64 @@ export function guardsAt(name: string, world: GuardedWorld): Held[] {
   if (own === undefined) return [];
   const held: Held[] = own.guard === undefined ? [] : [{ virtualSite: name, guard: own.guard, site: null }];
   if (selector === null) return held;
-  for (const { metadata, spec } of world.allVirtualSites()) {
-    if (spec.guard === undefined || metadata.name === name) continue;
-    const site = sharedSite(selector, selectorOf(spec), world);
-    if (site !== null) held.push({ virtualSite: metadata.name, guard: spec.guard, site });
+  const others = [...world.allVirtualSites()].flatMap(({ metadata, spec }) => {
+    const its = spec.guard === undefined || metadata.name === name ? null : selectorOf(spec);
+    return spec.guard === undefined || its === null
+      ? []
+      : [{ virtualSite: metadata.name, guard: spec.guard, selector: its }];
+  });
+  const shared = sharedSites(selector, others, world);
+  for (const other of others) {
+    const site = shared.get(other);
+    if (site !== undefined) held.push({ virtualSite: other.virtualSite, guard: other.guard, site });
   }
   return held;
+}
+
+/**
+ * The first site of both, by given labels, for each of the others that has one. There may be a thousand of them and thousands
+ * of sites: each site is looked at once, and asked only of those that a label of its own speaks for, and that are still open.
+ */
+function sharedSites<Other extends { selector: Selector }>(
+  own: Selector,
+  others: readonly Other[],
+  world: GuardedWorld,
+): Map<Other, string> {
+  const shared = new Map<Other, string>();
+  const open = byLabel(others);
+  for (const { metadata, spec } of world.allSites()) {
+    if (!matches(own, spec.labels)) continue;
+    const labels = Object.entries(spec.labels).map(([key, value]) => `${key}=${value}`);
+    for (const label of [NO_LABEL, ...labels]) {
+      const asked = open.get(label);
+      if (asked === undefined) continue;
+      const met = asked.filter(({ selector }) => matches(selector, spec.labels));
+      for (const other of met) if (!shared.has(other)) shared.set(other, metadata.name);
+      if (met.length > 0)
+        open.set(
+          label,
+          asked.filter((other) => !shared.has(other)),
+        );
+    }
+  }
+  return shared;
+}
+
+const NO_LABEL = '';
+
+/** By the labels of which a site needs one to be selected; under no label where it may do without. */
+function byLabel<Other extends { selector: Selector }>(others: readonly Other[]): Map<string, Other[]> {
+  const found = new Map<string, Other[]>();
+  for (const other of others) {
+    const needed = other.selector.find(({ operator }) => operator === 'In');
+    const labels = needed?.values.map((value) => `${needed.key}=${value}`) ?? [NO_LABEL];
+    for (const label of labels) {
+      const some = found.get(label) ?? [];
+      some.push(other);
+      found.set(label, some);
+    }
+  }
+  return found;
 }
 
 /** What of guards a site checks, all of them united, as it travels in a target. */

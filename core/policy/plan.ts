@@ -372,7 +372,7 @@ function notes({ document, changed }: PlanInput, world: StageWorld): string[] {
     lines.push(
       'a guard’s forbidden networks can’t be checked for names before they are resolved; sites check what is written',
     );
-  for (const { virtualSite } of rollout.stages) {
+  for (const virtualSite of new Set(rollout.stages.map((stage) => stage.virtualSite))) {
     const held = asksApproval(guardsAt(virtualSite, world));
     if (held !== undefined)
       lines.push(

@@ -104,6 +104,19 @@ describe('before anything is applied', () => {
     });
   });
 
+  test('a plan takes as many virtual sites as it says, and no more', async () => {
+    const virtualSites = Array.from({ length: 65 }, (_, i) => virtualSite(`v${i}`, { selector: 'env=prod' }));
+    const ask = (some: unknown[]) =>
+      door.call('POST', '/api/v1/policies/Allowlist/payments/plan', {
+        body: { document: payments(), virtualSites: some },
+      });
+    expect((await ask(virtualSites.slice(1))).status).toBe(200);
+    expect(await ask(virtualSites)).toMatchObject({
+      status: 422,
+      body: { code: 'invalid-document', errors: [{ pointer: '/virtualSites' }] },
+    });
+  });
+
   test('a document of another kind or name than its address is refused', async () => {
     expect((await put(door, 'VirtualSite', 'payments', payments())).status).toBe(422);
     expect((await put(door, 'Allowlist', 'other', payments())).status).toBe(422);
