@@ -8,13 +8,14 @@ type Wanted = Command['do'];
 
 /**
  * The audit of a command: a function of the command and its stored result alone, so that a redelivery after a crash
- * between the two writes tells the very same events. None when nothing changed.
+ * between the two writes tells the very same events. None when nothing changed. They are of the same time, and listed by id
+ * then: in the order of what the command came to.
  */
 export function commandEvents(command: Command, result: CommandResult): FleetEvent[] {
   const { spec, metadata } = result;
   if (spec.ok && spec.effect === 'unchanged') return [];
-  return toldOf(command, spec).map((told) => ({
-    id: `${told.kind}/${command.id}`,
+  return toldOf(command, spec).map((told, i) => ({
+    id: `command/${command.id}/${i}/${told.kind}`,
     atMs: metadata.createdAtMs,
     severity: !spec.ok || command.do.verb === 'delete' ? 'warning' : severityOf(told.kind),
     by: command.by,

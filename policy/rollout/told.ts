@@ -4,11 +4,14 @@ import type { RolloutSpec } from './assigned.ts';
 /** Something that a rollout did and that people are told of. */
 export type Told = { kind: EventKind; virtualSite: string; message: string };
 
-/** The events of what a rollout did by itself. Kept with the rollout, so that after a kill the very same ones are told. */
+/**
+ * The events of what a rollout did by itself. Kept with the rollout, so that after a kill the very same ones are told. They are
+ * of the same time, and listed by id then: in the order in which they are given.
+ */
 export function eventsOf(told: readonly Told[], { policy, generation, stage }: RolloutSpec, atMs: number) {
   return told.map(
-    ({ kind, virtualSite, message }): FleetEvent => ({
-      id: `${kind}/${policy.kind}/${policy.name}/${generation}/${stage}/${atMs}`,
+    ({ kind, virtualSite, message }, i): FleetEvent => ({
+      id: `rollout/${policy.kind}/${policy.name}/${generation}/${stage}/${atMs}/${i}/${kind}`,
       atMs,
       kind,
       severity: severityOf(kind),

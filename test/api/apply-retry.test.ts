@@ -52,6 +52,22 @@ test('content that failed and was superseded is applied again as a retry alone, 
   expect(told).toMatchObject({ by: 'admin', message: expect.stringContaining('generation 3') });
 });
 
+test('events of one decision, which are of the same time, are listed in its order', async () => {
+  const { items } = await door.get<{ items: FleetEvent[] }>('/api/v1/events');
+  const kindsWith = (kind: FleetEvent['kind']) => {
+    const atMs = items.find((one) => one.kind === kind)?.atMs;
+    return items.flatMap((one) => (one.atMs === atMs ? [one.kind] : []));
+  };
+  expect(kindsWith('rollout.stage-failed')).toEqual(['rollout.rolled-back', 'rollout.stage-failed']);
+  expect(kindsWith('rollout.retried')).toEqual([
+    'rollout.stage-started',
+    'rollout.retried',
+    'rollout.started',
+    'rollout.superseded',
+    'policy.changed',
+  ]);
+});
+
 test('a retry of what has not failed is as without it; of what just failed it begins the same generation anew', async () => {
   const retry = () => door.call('PUT', `${ADDRESS}?retry=true`, { body: payments() });
   expect((await retry()).body).toMatchObject({ effect: 'unchanged' });
