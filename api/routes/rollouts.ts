@@ -162,6 +162,8 @@ function evidenceRoute(app: App, { store, recompute, directory }: Parts): void {
       if (decisions.length === 0 && known === undefined) return sendProblem(reply, noRollout({ kind, name }));
       const shown = generation || (decisions[0]?.generation ?? known?.spec.generation ?? 0);
       const acts = known === undefined ? [] : actsOf(known, shown);
+      if (decisions.length === 0 && acts.length === 0 && shown !== known?.spec.generation)
+        return sendProblem(reply, noGeneration({ kind, name }, shown));
       return { kind, name, generation: shown, acts, decisions } satisfies RolloutEvidence;
     },
   });
@@ -197,6 +199,13 @@ function actsOf({ spec }: Rollout, generation: number) {
 
 function findRollout<R>(rollouts: ReadonlyMap<string, R>, { kind, name }: { kind: string; name: string }) {
   return kind === 'Allowlist' ? rollouts.get(rolloutName(kind, name)) : undefined;
+}
+
+function noGeneration({ kind, name }: { kind: string; name: string }, generation: number): Problem {
+  return problem(
+    'not-found',
+    `nothing is recorded of generation ${generation} of ${kind} ${name}; \`plumbline rollout evidence ${kind.toLowerCase()}/${name}\` has the one decided about last`,
+  );
 }
 
 function noRollout({ kind, name }: { kind: string; name: string }): Problem {

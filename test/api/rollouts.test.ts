@@ -225,6 +225,9 @@ test('who did what comes with it and with its evidence; of what never was there 
   expect((await door.get<RolloutEvidence>(`${EVIDENCE}?generation=1`)).acts).toEqual(acts);
   expect((await door.get<RolloutEvidence>(`${EVIDENCE}?generation=9`)).acts).toEqual([]);
   expect((await door.call('GET', '/api/v1/rollouts/Allowlist/never/evidence')).status).toBe(404);
+  const unknown = await door.call('GET', `${EVIDENCE}?generation=77`);
+  expect([unknown.status, fieldOf(unknown.body, 'code')]).toEqual([404, 'not-found']);
+  expect(fieldOf(unknown.body, 'detail')).toMatch(/generation 77 .* has the one decided about last/);
 });
 
 test('rules keep the hits that they were judged by where the stage was rolled back', async () => {
