@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { SourceDocument } from '../core/document.ts';
 import { Plan } from '../core/model/plan.ts';
+import { plural } from '../core/plural.ts';
 import { beginRun, type CommandContext } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
 import type { Paint } from './sign.ts';
@@ -39,7 +40,7 @@ export function addPlanCommand(program: Command, context: CommandContext): void 
       if (broken > 0)
         throw new Refusal(
           EXIT.violations,
-          `${broken} ${broken === 1 ? 'thing keeps' : 'things keep'} it from being rolled out.`,
+          `${plural(broken, 'thing keeps', 'things keep')} it from being rolled out.`,
         );
     });
 }
@@ -117,9 +118,11 @@ function differenceLines({ differences, differencesLeftOut }: Plan, paint: Paint
     ...(lines.length === 0
       ? ['    no change']
       : lines.map((line) => `    ${colored(plainText(line), paint)}`)),
-    ...(linesLeftOut > 0 ? [`    and ${linesLeftOut} more lines`] : []),
+    ...(linesLeftOut > 0 ? [`    and ${plural(linesLeftOut, 'more line')}`] : []),
   ]);
-  return differencesLeftOut > 0 ? [...lines, `  and ${differencesLeftOut} more kinds of sites`] : lines;
+  return differencesLeftOut > 0
+    ? [...lines, `  and ${plural(differencesLeftOut, 'more kind of sites', 'more kinds of sites')}`]
+    : lines;
 }
 
 function placeText({
@@ -129,7 +132,7 @@ function placeText({
   workloads,
 }: Pick<Plan['differences'][number], 'sites' | 'examples' | 'dataplane' | 'workloads'>): string {
   const more = sites > examples.length ? ', ...' : '';
-  return `${sites} ${sites === 1 ? 'site' : 'sites'} (${examples.join(', ')}${more}), ${dataplane}, ${workloads.join(', ')}`;
+  return `${plural(sites, 'site')} (${examples.join(', ')}${more}), ${dataplane}, ${workloads.join(', ')}`;
 }
 
 function colored(line: string, paint: Paint): string {

@@ -125,7 +125,7 @@ async function simulate(options: Options, hub: HubAddress, deps: SimulateDeps): 
         err.write(
           'stats' in progress
             ? `${progress.stats.connected} of ${options.sites} connected, ${describe(progress.stats)}\n`
-            : `${progress.registered} of ${options.sites} sites are registered\n`,
+            : `${progress.registered} of ${plural(options.sites, 'site is', 'sites are')} registered\n`,
         ),
     });
     if (!result.ok) deps.fail(result.code === 'unreachable' ? 3 : 1, `${result.detail} [${result.code}]`);

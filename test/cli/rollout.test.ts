@@ -338,11 +338,11 @@ rollout: {stages: [{virtualSite: test}]}
       { pointer: '/spec/egress/0/to/0', virtualSite: 'prod', problem: 'too wide', remedy: 'narrow it' },
     ];
     hub.on('POST /api/v1/policies/Allowlist/payments/plan', () => ({
-      value: { ...madeUpPlan(), violations },
+      value: { ...madeUpPlan(), violations, differencesLeftOut: 1 },
     }));
     const { code, out, err } = await cli(`plan -f ${file()}`);
     expect([code, err]).toEqual([1, '1 thing keeps it from being rolled out.\n']);
-    expect(out).toContain('/spec/egress/0/to/0: too wide; narrow it');
+    expect(out).toMatch(/ and 1 more line\n.* and 1 more kind of sites\n.*0\/to\/0: too wide; narrow it/s);
   });
 
   test('a document with faults is not sent', async () => {
