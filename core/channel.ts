@@ -11,7 +11,8 @@ import { SiteId } from './model/site.ts';
  *   site → prove {site, proof, instance}          proof = channelProof(key, site, nonce)
  *   hub  → welcome {hubTimeMs, windowFrames, backfillPerS}   or   close(4401)
  *   site → ping {sentAtMs}                        hub → pong {sentAtMs, hubTimeMs}   (offset by Cristian's algorithm)
- *   site → have {targets, specs}                  what a site with a policy agent holds; once a channel, after welcome
+ *   site → have {targets, specs}                  what a site with a policy agent holds; after welcome, and again when there is room
+ *                                                 for what it had to refuse
  *   hub  → documents {envelopes, whole}           keys first; every target and label document that concerns it (also those that it
  *                                                 has: a target that does not come before `whole` is an orphan), the specs that are
  *                                                 missing there; from then on every change that concerns it

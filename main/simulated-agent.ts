@@ -30,6 +30,7 @@ export function simulatedAgents(): AgentFactory {
       compileFaults: faultsOf,
       link: {
         listen: (holdings, onDocuments) => link.listen(holdings, onDocuments),
+        tell: (holdings) => link.tell(holdings),
         confirm: (withinMs) => throughGate(() => link.confirm(withinMs)),
       },
       marker: { isSet: isDisarmed, set() {}, clear() {}, watch: () => () => undefined },

@@ -102,6 +102,13 @@ export class Session {
     });
   }
 
+  /** Where the hub has welcomed this site. */
+  tell(holdings: Holdings | null): void {
+    if (this.#finished || holdings === null) return;
+    const targets = holdings.targets.slice(0, MAX_HELD_TARGETS);
+    this.#say({ type: 'have', targets, specs: holdings.specs.slice(0, MAX_HELD_SPECS) });
+  }
+
   close(): void {
     // The close frame is written to the socket before `#finish` ends it; nobody has to wait for its answer.
     if (this.#socket.readyState === WebSocket.OPEN) this.#socket.close(1000, 'stopped');
@@ -148,7 +155,7 @@ export class Session {
       this.#finish(`the hub has not stored a report within ${seconds(timing.ackMs)} s; connecting anew`);
   }
 
-  #tell(message: SiteMessage): void {
+  #say(message: SiteMessage): void {
     this.#socket.send(JSON.stringify(message));
   }
 
@@ -157,7 +164,7 @@ export class Session {
     if (this.#windowFrames === 0 || this.#ping !== null || this.#socket.readyState !== WebSocket.OPEN) return;
     const { clock } = this.#options;
     this.#ping = { sentAtMs: clock.nowMs(), monoMs: clock.monoMs() };
-    this.#tell({ type: 'ping', sentAtMs: this.#ping.sentAtMs });
+    this.#say({ type: 'ping', sentAtMs: this.#ping.sentAtMs });
   }
 
   #fillWindow(): void {
@@ -181,7 +188,7 @@ export class Session {
       case 'welcome':
         this.#options.observeHubTime(message.hubTimeMs, this.#provedAtMonoMs);
         this.#windowFrames = message.windowFrames;
-        this.#tellHoldings();
+        this.tell(this.#options.holdings());
         this.#sendPing();
         this.#options.onReady(message.backfillPerS);
         return;
@@ -206,17 +213,10 @@ export class Session {
     }
   }
 
-  #tellHoldings(): void {
-    const holdings = this.#options.holdings();
-    if (holdings === null) return;
-    const targets = holdings.targets.slice(0, MAX_HELD_TARGETS);
-    this.#tell({ type: 'have', targets, specs: holdings.specs.slice(0, MAX_HELD_SPECS) });
-  }
-
   #prove(nonce: string): void {
     const { key, site, instance, clock } = this.#options;
     this.#provedAtMonoMs = clock.monoMs();
-    this.#tell({ type: 'prove', site, proof: channelProof(key, site, nonce), instance });
+    this.#say({ type: 'prove', site, proof: channelProof(key, site, nonce), instance });
   }
 
   #acknowledge(number: number): void {

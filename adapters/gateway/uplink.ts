@@ -74,6 +74,10 @@ class GatewayUplink implements Uplink, PolicyLink {
     this.#policy = { holdings, onDocuments };
   }
 
+  tell(holdings: Holdings): void {
+    if (this.ready) this.#session?.tell(holdings);
+  }
+
   async confirm(withinMs: number): Promise<Confirmation> {
     const { url, site, ca, clock } = this.#options;
     const session = this.#session;

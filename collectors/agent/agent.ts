@@ -15,7 +15,7 @@ import type { Probe } from '../../core/ports/probe.ts';
 import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Fault } from '../../core/schema-faults.ts';
 import { Dataplane } from './dataplane.ts';
-import { accept, holdings, inOrder } from './documents.ts';
+import { accept, hasRoom, holdings, inOrder, withOrphans } from './documents.ts';
 import { endpointsNow } from './endpoints-now.ts';
 import { Enforcement } from './enforcement.ts';
 import { Evidence } from './evidence.ts';
@@ -80,7 +80,7 @@ export type Agent = {
 const ENDPOINTS_EVERY_MS = 60_000;
 /** Refusals of documents whose signature holds. */
 const SPOKEN_OF: ReadonlySet<string> = new Set(['replayed', 'expired', 'future-semantics']);
-/** Envelopes that wait for room on the disk. */
+/** Envelopes that wait for room on the disk, and documents for room beside others. */
 const MAX_WAITING = 256;
 
 export function createAgent(options: AgentOptions): Agent {
@@ -105,6 +105,8 @@ class PolicyAgent implements Agent {
   #waiting: Envelope[] = [];
   /** Targets heard of on this channel; null between a whole snapshot and the next channel. */
   #heard: Set<string> | null = null;
+  /** What there was no room for. */
+  #crowded = new Set<string>();
   #ticking: Promise<void> | null = null;
   #endpointsAtMonoMs = Number.NEGATIVE_INFINITY;
   #failure: unknown = null;
@@ -204,6 +206,7 @@ class PolicyAgent implements Agent {
 
   #meetHub(): ReturnType<typeof holdings> {
     this.#heard = new Set();
+    this.#crowded.clear();
     this.#enforcement?.hubIsBack();
     return holdings(this.#remembered.state);
   }
@@ -218,7 +221,7 @@ class PolicyAgent implements Agent {
     if (whole && this.#heard !== null) {
       const heard = this.#heard;
       this.#heard = null;
-      this.#guarded(() => this.#noteOrphans(heard));
+      this.#guarded(() => this.#remembered.update((state) => withOrphans(state, heard)));
       this.#enforcement?.told();
     }
     void this.#reconcile();
@@ -239,18 +242,19 @@ class PolicyAgent implements Agent {
       const { key, code, detail } = accepted;
       logger.warn({ site, key, code, detail }, 'policy.document-refused');
       state = withRefusal(state, { key, code, detail }, this.#now());
+      if (code === 'too-many' && this.#crowded.size < MAX_WAITING) this.#crowded.add(key);
       // The hub does speak of it, though not in a way that can be obeyed.
       if (SPOKEN_OF.has(code)) this.#heard?.add(key);
     }
     this.#remembered.update(() => state);
   }
 
-  #noteOrphans(heard: ReadonlySet<string>): void {
-    this.#remembered.update((state) => {
-      const isSame = state.targets.every(({ key, orphaned }) => orphaned === !heard.has(key));
-      if (isSame) return state;
-      return { ...state, targets: state.targets.map((one) => ({ ...one, orphaned: !heard.has(one.key) })) };
-    });
+  /** The hub takes what it sent for held: it is told when what was refused has room. */
+  #askAgain(): void {
+    const { state } = this.#remembered;
+    if (![...this.#crowded].some((key) => hasRoom(state, key))) return;
+    this.#crowded.clear();
+    this.#options.link.tell(holdings(state));
   }
 
   /** Never rejects: what went wrong is told with the next reading, and tried again then. */
@@ -330,6 +334,7 @@ class PolicyAgent implements Agent {
     if (this.#life !== 'running') return;
     await this.#followMarker();
     if (this.#waiting.length > 0) this.#hear({ envelopes: [], whole: false });
+    this.#askAgain();
     if (this.#dataplane === null || this.#enforcement === null || this.#isDisarmed) return;
     const isDue = this.#options.clock.monoMs() - this.#endpointsAtMonoMs >= ENDPOINTS_EVERY_MS;
     if (isDue) void this.#refreshEndpoints(this.#dataplane);

@@ -94,8 +94,7 @@ function acceptSite(state: AgentState, body: SiteBody, site: string): Accepted {
 function acceptSpec(state: AgentState, body: SpecBody): Accepted {
   const key = specKey(body.kind, body.name, body.generation);
   if (state.specs.some((held) => held.key === key && held.digest === body.digest)) return { ok: true, state };
-  const needed = neededDigests(state);
-  const least = state.specs.length < MAX_SPECS ? null : state.specs.find(({ digest }) => !needed.has(digest));
+  const least = leastSpec(state);
   if (least === undefined)
     return { ok: false, key, code: 'too-many', detail: `the site holds ${MAX_SPECS} specifications already` };
   const others = state.specs.filter((held) => held !== least && held.key !== key);
@@ -123,6 +122,8 @@ function acceptTarget(state: AgentState, body: TargetBody, site: string, nowMs: 
       detail: `the target could be accepted until ${new Date(body.expiresAtMs).toISOString()}`,
     };
   const room = withRoom(state, key);
+  // Of what was deleted and never was here, nothing has to be kept.
+  if (room === null && body.absent && held === undefined) return { ok: true, state, heard: key };
   if (room === null)
     return {
       ok: false,
@@ -139,6 +140,26 @@ function acceptTarget(state: AgentState, body: TargetBody, site: string, nowMs: 
   };
   const targets = [...room, next].sort((a, b) => (a.key < b.key ? -1 : 1));
   return { ok: true, state: { ...state, targets }, heard: key };
+}
+
+/** Whether a target or specification that was refused as one too many would be taken now. */
+export function hasRoom(state: AgentState, key: string): boolean {
+  const isSpec = key.split('/').length > 3;
+  if (isSpec) return state.specs.every((held) => held.key !== key) && leastSpec(state) !== undefined;
+  return state.targets.every((held) => held.key !== key) && withRoom(state, key) !== null;
+}
+
+/** The hub speaks of no others than of these. */
+export function withOrphans(state: AgentState, heard: ReadonlySet<string>): AgentState {
+  if (state.targets.every(({ key, orphaned }) => orphaned === !heard.has(key))) return state;
+  return { ...state, targets: state.targets.map((one) => ({ ...one, orphaned: !heard.has(one.key) })) };
+}
+
+/** The specification that makes room for another, null when there is room without; undefined when all are needed. */
+function leastSpec(state: AgentState): AgentState['specs'][number] | null | undefined {
+  if (state.specs.length < MAX_SPECS) return null;
+  const needed = neededDigests(state);
+  return state.specs.find(({ digest }) => !needed.has(digest));
 }
 
 /** The other targets, without one that is over when there are too many; null when all of them matter. */

@@ -12,7 +12,8 @@ export type Documents = {
 /*
  * A site's way to hear policy. The transport is trusted for nothing but reaching the hub: documents are signed.
  *
- * - `listen` is called once, before the uplink starts. `holdings` is asked on every fresh channel.
+ * - `listen` is called once, before the uplink starts. `holdings` is asked on every fresh channel. `tell` says it anew on the
+ *   one that there is, so that the hub sends again what it sent and the site does not hold.
  * - `confirm` looks the hub's name up afresh, opens a new connection, and has the hub prove itself by the site's key, within
  *   `withinMs`. `unreachable`: no connection came about. `unanswered`: one did, so that nothing on the way cuts it off, but the
  *   hub did not answer. `unauthentic` is a hub that answered and is another. `isHubThere`: the channel of before has lasted,
@@ -29,5 +30,6 @@ export type Confirmation =
 
 export interface PolicyLink {
   listen(holdings: () => Holdings, onDocuments: (documents: Documents) => void): void;
+  tell(holdings: Holdings): void;
   confirm(withinMs: number): Promise<Confirmation>;
 }

@@ -39,6 +39,7 @@ export function troubledEnforcer(enforcer: Enforcer, troubleNow: () => Trouble):
 export function troubledLink(link: PolicyLink, troubleNow: () => Trouble): PolicyLink {
   return {
     listen: (holdings, onDocuments) => link.listen(holdings, onDocuments),
+    tell: (holdings) => link.tell(holdings),
     async confirm(withinMs) {
       if (troubleNow().unconfirmed === undefined) return link.confirm(withinMs);
       return {

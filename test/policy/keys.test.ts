@@ -31,6 +31,7 @@ class Site {
 
   async start(): Promise<void> {
     const link: PolicyLink = {
+      tell: () => undefined,
       listen: (holdings, hear) => {
         this.#meet = [holdings, hear];
       },

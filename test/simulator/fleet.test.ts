@@ -44,6 +44,7 @@ function stand() {
       },
       onReady() {},
       listen() {},
+      tell() {},
       confirm: async () => ({ ok: true }),
       offsetMs: () => 25,
       backfillPerS: () => 20,

@@ -130,6 +130,7 @@ export class PolicyWorld {
         for (const one of sealed) this.#receive(site, one);
         return { ok: true };
       },
+      tell: () => undefined,
       listen: (meet, hear) => this.#channels.set(site, { meet, hear }),
       confirm: async () => ({ ok: true }),
       onReady() {},

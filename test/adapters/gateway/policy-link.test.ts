@@ -80,6 +80,21 @@ describe('policy on a channel', () => {
     await expect.poll(() => hub.holdings.length).toBe(2);
   });
 
+  it('is told anew what the site holds, where there is a channel', async () => {
+    const link = connect();
+    link.listen(
+      () => HOLDINGS,
+      () => undefined,
+    );
+    link.tell({ targets: [], specs: [] });
+    await link.start();
+    await expect.poll(() => hub.holdings.length).toBe(1);
+    await expect.poll(() => link.ready).toBe(true);
+    link.tell({ targets: [], specs: ['default/Allowlist/b/1'] });
+    await expect.poll(() => hub.holdings.length).toBe(2);
+    expect(hub.holdings[1]).toEqual({ type: 'have', targets: [], specs: ['default/Allowlist/b/1'] });
+  });
+
   it('is not asked for where nobody obeys it', async () => {
     const link = connect();
     await link.start();

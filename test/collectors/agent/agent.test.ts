@@ -150,6 +150,33 @@ describe('a policy that reaches a site', () => {
     expect(world.kernel.policies()).toEqual([]);
   });
 
+  it('that had no room is asked for again once another has gone, without a channel anew', async () => {
+    const remove = (name: string) =>
+      world.hub.publish(`target ${name}`, world.hub.target(name, null, { absent: true, assignments: [] }));
+    for (let i = 10; i < 71; i += 1) world.hub.assign(`p-${i}`, 1, A);
+    await world.intervals(3);
+    expect(world.kernel.policies()).toHaveLength(60);
+    expect(world.kernel.policies()).not.toContain('p-70 1 enforce');
+    expect(world.hub.tellings).toBe(0);
+    remove('p-10');
+    const report = await world.intervals(4);
+    expect(world.kernel.policies()).toHaveLength(60);
+    expect(world.kernel.policies()).toContain('p-70 1 enforce');
+    expect(report?.policies.filter(({ phase }) => phase !== 'applied')).toEqual([]);
+    // The deleted one, of which the hub still speaks, needs no place.
+    remove('p-10');
+    const later = await world.intervals(20);
+    expect(later?.policies.filter(({ phase }) => phase !== 'applied')).toEqual([]);
+    expect(world.hub.tellings).toBe(1);
+    // What the hub does not send again is not asked for on and on.
+    world.hub.assign('p-71', 1, A);
+    world.hub.forget('target p-71');
+    await world.interval();
+    remove('p-11');
+    await world.intervals(20);
+    expect(world.hub.tellings).toBe(2);
+  });
+
   it('tells the hub on a fresh channel what it holds', async () => {
     world.hub.assign('payments', 1, A);
     await world.interval();

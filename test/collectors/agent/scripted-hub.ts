@@ -37,6 +37,8 @@ export class ScriptedHub {
   /** Whether the channel of before lasts while no new connection gets through. */
   isHeard = true;
   confirmations = 0;
+  /** How often the site said what it holds without being connected anew. */
+  tellings = 0;
   readonly #documents = new Map<string, Envelope>();
   #site: { holdings: () => Holdings; onDocuments: (documents: Documents) => void } | null = null;
 
@@ -49,6 +51,10 @@ export class ScriptedHub {
     return {
       listen: (holdings, onDocuments) => {
         this.#site = { holdings, onDocuments };
+      },
+      tell: () => {
+        this.tellings += 1;
+        if (this.isUp) this.send([...this.#documents.values()], true);
       },
       confirm: async () =>
         alive.effect(() => {
