@@ -296,6 +296,25 @@ describe('one site that says it has seen what the hub does not know', () => {
     await expectTakenBack();
   });
 
+  it('but what was decided before and goes on is not published by an owner that finds it', async () => {
+    await lie();
+    const before = hub.target('payments');
+    const rollout = hub.rollout();
+    if (before === null || rollout === undefined) throw new Error('nothing is published');
+    await control.stop();
+    const version = { ...before.version, n: before.version.n + 1 };
+    const owner = await hub.table.claim('control');
+    const decided = { ...rollout, spec: { ...rollout.spec, version } };
+    await owner.write('resources', [
+      { key: 'Rollout/allowlist-payments', value: Buffer.from(JSON.stringify(decided)) },
+    ]);
+    await owner.release();
+    control = await hub.control();
+    expect(await hub.ask(move('retry'))).toMatchObject({ code: 'hub-behind' });
+    expect(await hub.ask(move('pause'))).toMatchObject({ ok: true });
+    expect(hub.target('payments')).toEqual(before);
+  });
+
   it('but nothing goes on meanwhile, however long and well it runs', async () => {
     await lie();
     const before = hub.target('payments');
