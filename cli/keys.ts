@@ -15,6 +15,9 @@ export function addKeysCommands(program: Command, context: CommandContext): void
       const run = beginRun(command, context);
       const path = `/api/v1/keys/rotate${revoke === true ? '?revoke=true' : ''}`;
       const answer = await run.hub().send('POST', path, Applied);
-      run.print(answer, () => [revoke === true ? 'keys rotated; earlier ones are revoked' : 'keys rotated']);
+      run.print(answer, () => [
+        revoke === true ? 'keys rotated; earlier ones are revoked' : 'keys rotated',
+        ...(answer.warning === undefined ? [] : [run.paint('31', `but ${answer.warning}`)]),
+      ]);
     });
 }

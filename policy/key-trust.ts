@@ -4,10 +4,10 @@ import type { SiteState } from '../core/model/site-state.ts';
 
 /** Keys of the data directory by id, oldest first; the last one signs. `version` is that of the keyring that is published. */
 export type OwnKeys = { ids: readonly string[]; version: Version | null };
-/** Sites that refuse what this hub signs, and how many there are that say whom they believe. */
-export type KeyTrust = { distrusting: readonly string[]; telling: number };
+/** Sites that refuse what this hub signs, and how many there are that report policies, also those that believe nobody yet. */
+export type KeyTrust = { distrusting: readonly string[]; reporting: number };
 
-export const NOBODY_DISTRUSTS: KeyTrust = { distrusting: [], telling: 0 };
+export const NOBODY_DISTRUSTS: KeyTrust = { distrusting: [], reporting: 0 };
 
 /**
  * Which sites believe nothing that this hub signs, nor will follow to a key by which it does: those that were told of other
@@ -22,14 +22,15 @@ export function keyTrust(
   const signer = ids.at(-1);
   if (signer === undefined) return NOBODY_DISTRUSTS;
   const distrusting: string[] = [];
-  let telling = 0;
-  for (const [site, { keyring }] of states) {
-    if (keyring === undefined || !sites.has(site)) continue;
-    telling += 1;
+  let reporting = 0;
+  for (const [site, { keyring, policies }] of states) {
+    if ((keyring ?? policies) === undefined || !sites.has(site)) continue;
+    reporting += 1;
+    if (keyring === undefined) continue;
     if (keyring.ids.includes(signer)) continue;
     const isOlder = version !== null && compareVersions(keyring.version, version) < 0;
     if (isOlder && keyring.ids.some((id) => ids.includes(id))) continue;
     distrusting.push(site);
   }
-  return { distrusting: distrusting.sort(), telling };
+  return { distrusting: distrusting.sort(), reporting };
 }

@@ -43,10 +43,10 @@ export function troublesOf({ hold, trust, claims }: Findings): Found[] {
 }
 
 /** Whether the key is more likely wrong than the sites. */
-export function areMost({ distrusting, telling }: KeyTrust): boolean {
-  return distrusting.length * 2 > telling;
+export function areMost({ distrusting, reporting }: KeyTrust): boolean {
+  return distrusting.length * 2 > reporting;
 }
 
-export function distrustText({ distrusting, telling }: KeyTrust): string {
-  return `${distrusting.length} of ${telling} sites refuse what this hub signs, since they believe other keys than it has: ${firstFew(distrusting, MOST_NAMED)}`;
+export function distrustText({ distrusting, reporting }: KeyTrust): string {
+  return `${distrusting.length} of ${reporting} sites refuse what this hub signs, since they believe other keys than it has: ${firstFew(distrusting, MOST_NAMED)}`;
 }

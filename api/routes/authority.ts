@@ -30,7 +30,8 @@ export function authorityRoutes(app: App, parts: Parts): void {
       const wanted = { verb: 'keys.rotate', ...(revoke !== undefined && { revoke }) } as const;
       const done = await commands().submit(principal, key, wanted);
       if (!done.ok) return sendProblem(reply, done.problem);
-      return { effect: done.effect, kind: 'Keys', name: 'hub' } satisfies Applied;
+      const { effect } = done;
+      return { effect, kind: 'Keys', name: 'hub', ...stays(done) } satisfies Applied;
     },
   });
   app.route({
@@ -47,9 +48,12 @@ export function authorityRoutes(app: App, parts: Parts): void {
       const missing = (await settledLedgers(parts)).reduce((sum, ledger) => sum + ledger.missing, 0);
       const done = await commands().submit(principal, key, { verb: 'hub.restore', missing });
       if (!done.ok) return sendProblem(reply, done.problem);
-      const { effect, detail, warning } = done;
-      const stays = warning === undefined ? {} : { warning };
-      return { effect, kind: 'Hub', name: 'hub', detail, ...stays } satisfies Restored;
+      const { effect, detail } = done;
+      return { effect, kind: 'Hub', name: 'hub', detail, ...stays(done) } satisfies Restored;
     },
   });
+}
+
+function stays({ warning }: { warning?: string }): { warning?: string } {
+  return warning === undefined ? {} : { warning };
 }

@@ -247,19 +247,19 @@ export const SiteInvitation = Type.Object({
 });
 export type SiteInvitation = Static<typeof SiteInvitation>;
 
-/** What a change did, to which resource. */
+/** What a change did, to which resource, and what stays wrong though it was carried out. */
 export const Applied = Type.Object({
   effect: Type.Enum(['created', 'updated', 'unchanged', 'deleted']),
   kind: Type.String(),
   name: Type.String(),
+  warning: Type.Optional(Type.String()),
 });
 export type Applied = Static<typeof Applied>;
 
-/** What a restore came to, in words, and what stays wrong though it was carried out. */
+/** What a restore came to, in words. */
 export const Restored = Type.Object({
   ...Applied.properties,
   detail: Type.String(),
-  warning: Type.Optional(Type.String()),
 });
 export type Restored = Static<typeof Restored>;
 

@@ -9,7 +9,10 @@ import { type Asked, type Outcome, refuse, stamp } from './outcome.ts';
 /** As many policies as the issuer names in any of its lists (core/model/resource.ts). */
 const MOST_NAMED = 4096;
 
-/** Another key signs from now on; the one before counts until the next rotation, unless it is revoked. */
+/**
+ * Another key signs from now on; the one before counts until the next rotation, unless it is revoked. To revoke one is
+ * never refused: whoever does knows of something worse than sites that have to join again.
+ */
 export function rotateKeys(
   { revoke = false }: { revoke?: boolean },
   asked: Asked,
@@ -19,7 +22,8 @@ export function rotateKeys(
   if (issuer === null) return unready();
   const trust = facts.distrust();
   // Its successor would be believed as little, and stand in the way of the key that is to be put back.
-  if (areMost(trust)) return refuse('hub-behind', `${distrustText(trust)}: ${PUT_KEY_BACK}`);
+  const warning = areMost(trust) ? `${distrustText(trust)}: ${PUT_KEY_BACK}` : undefined;
+  if (warning !== undefined && !revoke) return refuse('hub-behind', warning);
   const { keysMade } = issuer.spec;
   const spec = { ...issuer.spec, keysMade: keysMade + 1, keysKept: revoke ? 1 : 2 };
   const message = `key ${keysMade + 1} signs policy from now on; ${revoke ? 'those before are revoked' : 'the one before still counts'}`;
@@ -28,6 +32,7 @@ export function rotateKeys(
     effect: 'updated',
     changes: [{ put: restamped(issuer, asked, spec) }],
     told: [{ kind: 'keys.rotated', virtualSite: '', message }],
+    ...(warning !== undefined && { warning }),
   };
 }
 
