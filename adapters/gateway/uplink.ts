@@ -7,6 +7,7 @@ import type { SendOutcome, Uplink } from '../../core/ports/uplink.ts';
 import { keyFrom } from '../../core/seal.ts';
 import { echo } from './echo.ts';
 import { createHubClock } from './hub-clock.ts';
+import { REDIAL, type RedialTiming, redialAfterMs } from './redial.ts';
 import { Session, type Timing } from './session.ts';
 
 export type GatewayUplinkOptions = {
@@ -22,13 +23,10 @@ export type GatewayUplinkOptions = {
   logger: Logger;
   /** From 0 up to 1. */
   random?: () => number;
-  timing?: Partial<Timing & { backoffMinMs: number; backoffMaxMs: number }>;
+  timing?: Partial<Timing & RedialTiming>;
 };
 
-/** A connection that lasted so long was a good one: the next failure starts with short waits again. */
-const GOOD_AFTER_MS = 30_000;
-
-const TIMING = { pingMs: 10_000, deadMs: 30_000, ackMs: 120_000, backoffMinMs: 1000, backoffMaxMs: 30_000 };
+const TIMING = { pingMs: 10_000, deadMs: 30_000, ackMs: 120_000, ...REDIAL };
 
 export function createGatewayUplink(options: GatewayUplinkOptions): Uplink & PolicyLink {
   return new GatewayUplink(options);
@@ -46,9 +44,10 @@ class GatewayUplink implements Uplink, PolicyLink {
   #session: Session | null = null;
   #retry: NodeJS.Timeout | undefined;
   #running = false;
-  #readyAtMonoMs: number | null = null;
+  #isReady = false;
+  /** It was lost, or never there, and has not answered since. */
+  #isAway = false;
   #backfillPerS = 1;
-  #failures = 0;
   #trouble: string | null = 'not connected yet';
 
   constructor(options: GatewayUplinkOptions) {
@@ -60,7 +59,7 @@ class GatewayUplink implements Uplink, PolicyLink {
   }
 
   get ready(): boolean {
-    return this.#readyAtMonoMs !== null;
+    return this.#isReady;
   }
   readonly offsetMs = (): number | null => this.#hubClock.offsetMs();
   readonly backfillPerS = (): number => this.#backfillPerS;
@@ -103,7 +102,7 @@ class GatewayUplink implements Uplink, PolicyLink {
     clearTimeout(this.#retry);
     this.#session?.close();
     this.#session = null;
-    this.#readyAtMonoMs = null;
+    this.#isReady = false;
     this.#trouble = 'stopped';
   }
 
@@ -126,34 +125,26 @@ class GatewayUplink implements Uplink, PolicyLink {
   }
 
   #becomeReady(backfillPerS: number): void {
-    const { site, clock, logger } = this.#options;
+    const { site, logger } = this.#options;
     this.#backfillPerS = backfillPerS;
-    this.#readyAtMonoMs = clock.monoMs();
+    this.#isReady = true;
+    this.#isAway = false;
     this.#trouble = null;
     logger.info({ site, hub: this.#address.host }, 'uplink.ready');
     for (const listener of this.#listeners) listener();
   }
 
   #becomeAway(why: string, final: boolean): void {
-    const { site, clock, logger } = this.#options;
+    const { site, logger, random } = this.#options;
     this.#session = null;
     if (!this.#running) return;
     if (why !== this.#trouble) logger.warn({ site, hub: this.#address.host, why }, 'uplink.away');
     this.#trouble = why;
-    if (this.#readyAtMonoMs !== null && clock.monoMs() - this.#readyAtMonoMs >= GOOD_AFTER_MS)
-      this.#failures = 0;
-    this.#readyAtMonoMs = null;
-    this.#failures += 1;
-    this.#retry = setTimeout(() => this.#connect(), this.#waitMs(final));
-  }
-
-  /** Spread from the least wait to a limit that doubles, so that a fleet does not come back all at once. */
-  #waitMs(final: boolean): number {
-    const { backoffMinMs, backoffMaxMs } = this.#timing;
-    const doubled = backoffMinMs * 2 ** Math.min(this.#failures, 16);
-    const limit = final ? backoffMaxMs : Math.min(backoffMaxMs, doubled);
-    const least = final ? limit / 2 : Math.min(backoffMinMs, limit);
-    return least + (this.#options.random ?? Math.random)() * (limit - least);
+    this.#isReady = false;
+    const reason = final ? 'refused' : this.#isAway ? 'still-away' : 'lost';
+    this.#isAway = true;
+    const waitMs = redialAfterMs(this.#timing, reason, (random ?? Math.random)());
+    this.#retry = setTimeout(() => this.#connect(), waitMs);
   }
 }
 
