@@ -1,4 +1,4 @@
-import { type Rollout, rolloutName } from '../core/model/rollout.ts';
+import type { Rollout } from '../core/model/rollout.ts';
 import { compareVersions, type TargetBody } from '../core/model/signed.ts';
 import type { Registry } from './registry.ts';
 import { coursesOf } from './rollout/assigned.ts';
@@ -20,9 +20,7 @@ export function lostPolicies(registry: Registry, documents: PublishedDocuments):
 }
 
 function isLost({ kind, name, absent }: TargetBody, registry: Registry): boolean {
-  const isThere =
-    registry.allowlist(name) !== undefined && registry.rollout(rolloutName(kind, name)) !== undefined;
-  return !absent && !isThere && !isWithdrawn(kind, name, registry);
+  return !absent && !registry.hasPolicy(kind, name) && !isWithdrawn(kind, name, registry);
 }
 
 /** Why policy is read-only, and what ends that. */

@@ -9,7 +9,8 @@ import {
   Token,
   VirtualSite,
 } from '../core/model/resource.ts';
-import { Allowlist, Rollout } from '../core/model/rollout.ts';
+import { Allowlist, Rollout, rolloutName } from '../core/model/rollout.ts';
+import type { IntentKind } from '../core/model/signed.ts';
 import type { TableEntry } from '../core/ports/table.ts';
 
 /** What a command reads, and what it may assume of it: everything control has decided before it. */
@@ -146,6 +147,11 @@ export class Registry implements Registered {
 
   rollout(name: string): Rollout | undefined {
     return this.rollouts.get(name);
+  }
+
+  /** Whether a policy is here whole: what it says, and how far it has come. Either alone is what a loss left of it. */
+  hasPolicy(kind: IntentKind, name: string): boolean {
+    return this.allowlists.has(name) && this.rollouts.has(rolloutName(kind, name));
   }
 
   allSites(): Iterable<Site> {

@@ -141,9 +141,7 @@ export class SeenVersions {
     const disowned = registry.issuer?.spec.disowned ?? [];
     for (const [policy, newest] of this.#newest) {
       const { kind, name, site, version } = newest;
-      const isHere =
-        registry.allowlist(name) !== undefined && registry.rollout(rolloutName(kind, name)) !== undefined;
-      if (!isHere && disowned.includes(policy)) continue;
+      if (!registry.hasPolicy(kind, name) && disowned.includes(policy)) continue;
       const own = ownVersion(newest, registry, documents);
       if (version.n > 0 && (own === null || compareVersions(version, own) > 0))
         return { site, saw: `target ${versionText(version)} of ${kind} ${name}`, own };
