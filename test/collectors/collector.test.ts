@@ -14,6 +14,7 @@ import type { Observation, Probe } from '../../core/ports/probe.ts';
 import type { Spool } from '../../core/ports/spool.ts';
 import { keyFrom, sealIsValid, splitSealed } from '../../core/seal.ts';
 import { type HubSide, startHubSide } from '../adapters/gateway/hub-side.ts';
+import { policyReport, policyStatus } from '../parts/policy-report.ts';
 
 const validator = Compile(Report);
 const key = randomBytes(32);
@@ -259,7 +260,7 @@ describe('the collector', () => {
     const links = Array.from({ length: 64 }, (_, index) => ({
       name: `${index}-${'n'.repeat(55)}`,
       protocol: 'tcp' as const,
-      target: 't'.repeat(255),
+      target: '\u0001'.repeat(255),
       up: true,
       epoch: 1e15,
       requests: 1e15,
@@ -269,15 +270,29 @@ describe('the collector', () => {
       latency: { p50Ms: 1 / 3, p90Ms: 1 / 3, p99Ms: 1 / 3 },
       lastError: '\u0001'.repeat(200),
     }));
+    const probes = Array.from({ length: 1000 }, (_, index) => ({
+      name: 'api',
+      workload: `workload-${index}`,
+      expect: 'allow' as const,
+      outcome: 'connected' as const,
+      control: 'connected' as const,
+      denyMoved: false,
+      atMs: 1_760_000_001_000,
+    }));
     await start({
       probes: [
         probe('links', async () => ({ parts: { links }, lost: 0 })),
         probe('cluster', async () => nodes(1)),
+        probe('policy', async () => ({
+          parts: { policy: policyReport({ policies: [policyStatus({ probes })] }) },
+          lost: 0,
+        })),
       ],
     });
     await until(() => received().length).toEqual(atLeast(1));
     const report = received()[0]?.report;
     expect(report?.links).toBe(undefined);
+    expect(report?.policy?.policies[0]?.probes).toHaveLength(probes.length);
     expect(report?.nodes?.total).toBe(1);
     expect(report?.probes).toContainEqual({
       name: 'links-size',
