@@ -10,11 +10,11 @@ const Moment = Type.Union([Type.Integer({ minimum: 0, maximum: 8.64e15 }), Type.
 
 /**
  * Where a policy stands at a site.
- * `applying`: being applied or confirmed. `applied`: confirmed and in force. `refused`: not applied, and not tried again in this
- * content and mode before somebody asks for it; or not taken away, which is tried again after hours. `hub-away`: taken back
- * because the hub was away, as far as the site can tell; applied again when it can be reached. `not-applicable`: selects no workload here. `off`: the site's owner has not turned enforcement on.
- * `disarmed`: the owner let go. `orphaned`: in force, but the hub no longer speaks of it. `withdrawn`: taken away because a
- * target said so; its `reason` has the generation.
+ * `applying`: being applied or confirmed. `applied`: confirmed and in force. `refused`: not applied, and not tried again in
+ * this content and mode before somebody asks for it; or not taken away, which is tried again after hours. `hub-away`: taken
+ * back because the hub was away, as far as the site can tell; applied again when it can be reached. `not-applicable`: selects
+ * no workload here. `off`: the site's owner has not turned enforcement on. `disarmed`: the owner let go. `orphaned`: in force,
+ * but the hub no longer speaks of it. `withdrawn`: taken away because a target said so; its `reason` has the generation.
  */
 export const PHASES = [
   'pending',
