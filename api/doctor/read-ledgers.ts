@@ -1,8 +1,11 @@
+import type { HandedOver, Issuer } from '../../core/model/resource.ts';
 import type { Ledger } from '../../core/model/view.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { type BootRecord, type Held, placed, reconcile } from './ledger.ts';
 import type { Range } from './ranges.ts';
 
+/** When the hub was restored last; absent when it never was. */
+type Restored = Pick<Issuer['spec'], 'restoredAtMs' | 'handedOver'>;
 type BootRow = {
   site: string;
   boot: string;
@@ -12,6 +15,7 @@ type BootRow = {
   prev_seq: number;
   held_boot: string;
   held_seq: number;
+  began_ms: number;
   ended_ms: number;
 };
 type CutRow = { site: string; boot: string; seq: number };
@@ -22,7 +26,7 @@ type RangesRow = { site: string; boot: string; ranges: [number, number][] };
 /** Boots in the order they happened: by when their first report was made, since a site may have begun its count anew. */
 const BOOTS = `
   SELECT site, boot, toUInt64(stored) AS stored, seq_max, prev_boot, prev_seq, held_boot, held_seq,
-    toUnixTimestamp64Milli(ts_max) AS ended_ms
+    toUnixTimestamp64Milli(ts_min) AS began_ms, toUnixTimestamp64Milli(ts_max) AS ended_ms
   FROM plumbline.boot_ledger WHERE empty({sites:Array(String)}) OR has({sites:Array(String)}, site)
   ORDER BY site, ts_min, boot`;
 const GAPS = `
@@ -52,6 +56,7 @@ const BATCH = 100;
 type Known = {
   last: number;
   count: number;
+  beganMs: number;
   endedMs: number;
   stored: Range[];
   quarantined: Range[];
@@ -62,12 +67,12 @@ type SiteRecord = { boots: Map<string, Known>; timed: number; held: Held | null 
 
 /**
  * The ledgers of these sites, or of all that ever reported when none is named. What is missing from before the hub was
- * restored from a backup (`restoredAtMs`, null when it never was) counts as lost by that.
+ * restored from a backup counts as lost by that.
  */
 export async function readLedgers(
   store: Store,
   sites: readonly string[],
-  restoredAtMs: number | null,
+  restored: Restored,
 ): Promise<Map<string, Ledger>> {
   const [boots, gaps, quarantined] = await Promise.all([
     store.query<BootRow>(BOOTS, { sites }),
@@ -92,19 +97,29 @@ export async function readLedgers(
   const ledgers = new Map<string, Ledger>();
   const books = [...records].map(([site, record]) => ({ site, boots: bootsOf(record), held: record.held }));
   for (const { site, boots: known, held } of books) ledgers.set(site, reconcile(site, known, held));
-  if (restoredAtMs === null) return ledgers;
+  const { restoredAtMs, handedOver = {} } = restored;
+  if (restoredAtMs === undefined) return ledgers;
   const short = books.filter(({ site }) => (ledgers.get(site)?.missing ?? 0) > 0);
   const cuts = await readCuts(
     store,
     short.map(({ site }) => site),
     restoredAtMs,
   );
-  for (const { site, boots: known, held } of short)
-    ledgers.set(site, reconcile(site, withLosses(known, cuts.get(site) ?? new Map(), restoredAtMs), held));
+  for (const { site, boots: known, held } of short) {
+    const noted = handedOver[site];
+    const cutOf = (boot: string) => (noted?.boot === boot ? noted.seq : cuts.get(site)?.get(boot));
+    ledgers.set(site, reconcile(site, withLosses(known, cutOf, restoredAtMs), held));
+  }
   return ledgers;
 }
 
-type Boot = BootRecord & { endedMs: number };
+/** The newest boot of each of these sites, and the first number of it that was not heard of. */
+export async function readHandedOver(store: Store, sites: readonly string[]): Promise<HandedOver> {
+  const boots = await store.query<BootRow>(BOOTS, { sites });
+  return Object.fromEntries(boots.map(({ site, boot, seq_max }) => [site, { boot, seq: seq_max + 1 }]));
+}
+
+type Boot = BootRecord & { beganMs: number; endedMs: number };
 
 function bootsOf({ boots, timed }: SiteRecord): Boot[] {
   const all = [...boots].map(([boot, record]) => ({ boot, ...record, lostBelow: 0 }));
@@ -123,15 +138,21 @@ async function readCuts(store: Store, sites: readonly string[], atMs: number) {
 }
 
 /**
- * A boot lost what it lacks of what it sent before the first report that came of a time after the restore; all that it lacks
- * when it ended before, or in the same minute.
+ * A boot lost all that it lacks when it ended before the restore. One that went on lost what it lacks of what was noted at the
+ * restore; where nothing was, of what it sent before the first report of a later minute, which is known for 30 days. One
+ * that was heard only afterwards lost what it lacks of what came before that.
  */
-function withLosses(boots: readonly Boot[], cuts: ReadonlyMap<string, number>, restoredAtMs: number): Boot[] {
+function withLosses(
+  boots: readonly Boot[],
+  cutOf: (boot: string) => number | undefined,
+  restoredAtMs: number,
+): Boot[] {
   let isBefore = true;
   return boots.map((boot) => {
     if (!isBefore) return boot;
     isBefore = boot.endedMs < restoredAtMs;
-    const cut = isBefore ? undefined : cuts.get(boot.boot);
+    if (isBefore) return { ...boot, lostBelow: Number.POSITIVE_INFINITY };
+    const cut = boot.beganMs >= restoredAtMs ? boot.stored[0]?.from : cutOf(boot.boot);
     return { ...boot, lostBelow: cut ?? Number.POSITIVE_INFINITY };
   });
 }
@@ -147,6 +168,7 @@ function addBoot(record: SiteRecord, row: BootRow): void {
   }
   const known = knownOf(record, row.boot);
   known.count = row.stored;
+  known.beganMs = row.began_ms;
   known.endedMs = row.ended_ms;
   known.last = Math.max(known.last, row.seq_max);
   record.timed = record.boots.size;
@@ -181,6 +203,7 @@ function knownOf({ boots }: SiteRecord, boot: string): Known {
   const known = boots.get(boot) ?? {
     last: 0,
     count: 0,
+    beganMs: 0,
     endedMs: 0,
     stored: [],
     quarantined: [],

@@ -20,7 +20,7 @@ export async function settledLedgers(parts: Parts): Promise<Ledger[]> {
 }
 
 async function registeredLedgers({ store, fleet, directory }: Parts): Promise<Ledger[]> {
-  const ledgers = await readLedgers(store, [], directory().issuer?.spec.restoredAtMs ?? null);
+  const ledgers = await readLedgers(store, [], directory().issuer?.spec ?? {});
   return fleet()
     .ids()
     .flatMap((site) => ledgers.get(site) ?? []);

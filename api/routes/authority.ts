@@ -1,11 +1,15 @@
 import Type from 'typebox';
 import { resourceKey } from '../../core/model/resource.ts';
 import { Applied, Restored } from '../../core/model/view.ts';
+import { readHandedOver } from '../doctor/read-ledgers.ts';
 import { settledLedgers } from '../doctor/settled-ledgers.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
 import { answers } from './answers.ts';
 import type { RouteParts } from './parts.ts';
+
+/** As many sites as the issuer keeps it of (policy/commands/issue.ts). */
+const MOST_NOTED = 4096;
 
 type Parts = Pick<RouteParts, 'commands' | 'store' | 'fleet' | 'directory'>;
 
@@ -45,8 +49,12 @@ export function authorityRoutes(app: App, parts: Parts): void {
       response: answers(Restored),
     },
     handler: async ({ principal }, reply) => {
-      const missing = (await settledLedgers(parts)).reduce((sum, ledger) => sum + ledger.missing, 0);
-      const done = await commands().submit(principal, key, { verb: 'hub.restore', missing });
+      const short = (await settledLedgers(parts)).filter((ledger) => ledger.missing > 0);
+      const missing = short.reduce((sum, ledger) => sum + ledger.missing, 0);
+      const sites = short.map(({ site }) => site).slice(0, MOST_NOTED);
+      const handedOver = missing === 0 ? {} : await readHandedOver(parts.store, sites);
+      const wanted = { verb: 'hub.restore', missing, handedOver } as const;
+      const done = await commands().submit(principal, key, wanted);
       if (!done.ok) return sendProblem(reply, done.problem);
       const { effect, detail } = done;
       return { effect, kind: 'Hub', name: 'hub', detail, ...stays(done) } satisfies Restored;

@@ -66,7 +66,7 @@ function detailRoute(app: App, { store, directory }: Parts, find: Find): void {
       sendRevision(reply, site.metadata);
       const [report, ledgers] = await Promise.all([
         newestReport(store, state),
-        readLedgers(store, [id], directory().issuer?.spec.restoredAtMs ?? null),
+        readLedgers(store, [id], directory().issuer?.spec ?? {}),
       ]);
       return {
         site: view,

@@ -97,6 +97,16 @@ export const HubStatus = resource(
 export type HubStatus = Static<typeof HubStatus>;
 
 /**
+ * By site of which reports were missing when the hub was restored, its newest boot then and the first number of that which
+ * the hub had not heard of: what is missing below it is lost by the restore, for good.
+ */
+const HandedOver = Type.Record(
+  Type.String(),
+  Type.Object({ boot: Type.String(), seq: Type.Integer({ minimum: 1 }) }),
+);
+export type HandedOver = Static<typeof HandedOver>;
+
+/**
  * By whose authority documents are signed: the epoch of their versions, and the keys that sites are to trust, the one that
  * signs last. The private keys are in the hub's data directory. There is one, named `hub`.
  */
@@ -116,6 +126,7 @@ export const Issuer = resource(
     disowned: Type.Optional(Type.Array(Type.String(), { maxItems: 4096 })),
     /** When the hub was restored last: what sites had handed over before may not be in its tables. */
     restoredAtMs: Type.Optional(Timestamp),
+    handedOver: Type.Optional(HandedOver),
   }),
 );
 export type Issuer = Static<typeof Issuer>;
@@ -205,6 +216,7 @@ export const Command = Type.Object({
     Type.Object({
       verb: Type.Literal('hub.restore'),
       missing: Type.Optional(Type.Integer({ minimum: 0 })),
+      handedOver: Type.Optional(HandedOver),
     }),
     Type.Object({
       verb: Type.Literal('site.add'),

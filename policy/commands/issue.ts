@@ -1,5 +1,5 @@
 import { firstFew } from '../../core/first-few.ts';
-import { type Issuer, resourceKey } from '../../core/model/resource.ts';
+import { type HandedOver, type Issuer, resourceKey } from '../../core/model/resource.ts';
 import { plural } from '../../core/plural.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Change, Registered } from '../registry.ts';
@@ -41,7 +41,7 @@ export function rotateKeys(
  * that sites follow it again. Where reports are missing that sites handed over: takes note of the time, which explains them.
  */
 export function restoreHub(
-  { missing = 0 }: { missing?: number },
+  { missing = 0, handedOver = {} }: { missing?: number; handedOver?: HandedOver },
   asked: Asked,
   registered: Registered,
   facts: PolicyFacts,
@@ -60,9 +60,10 @@ export function restoreHub(
   if (!isBehind && missing === 0)
     return { ok: true, effect: 'unchanged', changes: [], detail: NOTHING_TO_RESTORE, ...stays };
   const policy = isBehind ? restorePolicy(issuer, asked, registered, facts) : null;
-  const spec = { ...(policy?.spec ?? issuer.spec), restoredAtMs: asked.nowMs };
-  const noted = `${plural(missing, 'report')} that sites had handed over before ${missing === 1 ? 'is' : 'are'} not in its tables`;
-  const message = [...(policy?.said ?? []), ...(missing > 0 ? [noted] : [])].join('; ');
+  const restored = { ...(policy?.spec ?? issuer.spec), restoredAtMs: asked.nowMs };
+  const spec = missing === 0 ? restored : { ...restored, handedOver: noted(issuer, handedOver) };
+  const lacks = `${plural(missing, 'report')} that sites had handed over before ${missing === 1 ? 'is' : 'are'} not in its tables`;
+  const message = [...(policy?.said ?? []), ...(missing > 0 ? [lacks] : [])].join('; ');
   return {
     ok: true,
     effect: 'updated',
@@ -71,6 +72,12 @@ export function restoreHub(
     detail: message,
     ...stays,
   };
+}
+
+/** Of sites of which nothing is missing now, what was noted before goes on counting. */
+function noted({ spec }: Issuer, handedOver: HandedOver): HandedOver {
+  const before = Object.entries(spec.handedOver ?? {}).filter(([site]) => !(site in handedOver));
+  return Object.fromEntries([...Object.entries(handedOver), ...before].slice(0, MOST_NAMED));
 }
 
 const NOTHING_TO_RESTORE =

@@ -348,11 +348,16 @@ describe('a hub that nobody is ahead of', () => {
     expect(result).toMatchObject({ ok: true, effect: 'unchanged' });
     expect(result.detail).toContain('nothing to restore');
     expect(hub.resource('Issuer', 'hub')).toEqual(before);
-    const noted = await hub.ask({ ...restore, missing: 12 });
+    const of = (boot: string) => ({ boot, seq: 7 });
+    const noted = await hub.ask({ ...restore, missing: 12, handedOver: { one: of('a'), two: of('b') } });
     expect(noted).toMatchObject({ ok: true, effect: 'updated' });
     expect(noted.detail).toMatch(/^12 reports /);
-    expect(hub.resource('Issuer', 'hub').spec).toEqual({ ...before.spec, restoredAtMs: hub.clock.nowMs() });
+    const handedOver = { one: of('a'), two: of('b') };
+    const restoredAtMs = hub.clock.nowMs();
+    expect(hub.resource('Issuer', 'hub').spec).toEqual({ ...before.spec, restoredAtMs, handedOver });
     await until('its only event', async () => (await hub.events('hub.restored')).length === 1);
+    await hub.ask({ ...restore, missing: 1, handedOver: { two: of('c') } });
+    expect(hub.resource('Issuer', 'hub').spec.handedOver).toEqual({ one: of('a'), two: of('c') });
   });
 
   it('but that sites believe none of: says so, and makes no key that they would believe as little', async () => {
