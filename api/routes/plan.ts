@@ -83,6 +83,7 @@ export function planRoute(app: App, { directory, store, fleet, specs }: Parts): 
       return plan({
         document,
         current: stored && { generation: stored.generation, digest: stored.digest },
+        failedDigests: known.rollouts.get(rolloutName(kind, name))?.spec.failedDigests ?? [],
         sites: await plannedSites(document, virtualSites, known, stateOf, store),
         virtualSites,
         changed: [...given.keys()].filter(

@@ -49,6 +49,8 @@ export type PlanInput = {
   document: AllowlistDocument;
   /** As it stands at the hub; null when it is new. */
   current: { generation: number; digest: string } | null;
+  /** Contents of this policy that failed their verification. */
+  failedDigests: readonly string[];
   /** Every site that is a member of a stage's virtual site. */
   sites: readonly PlannedSite[];
   /** As the hub has them, with those of the same change as they are to be. */
@@ -357,7 +359,7 @@ function portText({ protocol, from, to }: PortRange): string {
   return `${from === to ? from : `${from}-${to}`}/${protocol}`;
 }
 
-function notes({ document, changed }: PlanInput, world: StageWorld): string[] {
+function notes({ document, changed, failedDigests }: PlanInput, world: StageWorld): string[] {
   const { spec, rollout } = document;
   const dropped = (direction: string) =>
     `the selected workloads are isolated for ${direction}: new connections that no rule of any allowlist lets through are refused`;
@@ -379,6 +381,8 @@ function notes({ document, changed }: PlanInput, world: StageWorld): string[] {
         `${virtualSite} needs the agreement of an approver who is not its author, by the guard of ${ownerOf(held)}`,
       );
   }
+  if (failedDigests.includes(digestOf(spec)))
+    lines.push('this very content failed its verification before: it is begun anew by `apply --retry` alone');
   for (const name of changed)
     lines.push(`virtual site ${name} is taken as it is in the same documents, not as the hub has it`);
   return [...new Set(lines)];

@@ -64,6 +64,7 @@ function planned(change: Partial<PlanInput> = {}) {
   return plan({
     document: payments(),
     current: null,
+    failedDigests: [],
     sites: SITES,
     virtualSites: VIRTUAL_SITES,
     changed: [],
@@ -353,6 +354,13 @@ test('an approver is asked for where a guard wants one', () => {
   expect(planned({ virtualSites }).notes).toContain(
     'prod needs the agreement of an approver who is not its author, by the guard of virtual site prod',
   );
+});
+
+test('content that failed before is begun anew by a retry alone', () => {
+  const { digest, notes } = planned();
+  const before = /failed its verification before/;
+  expect(notes.join()).not.toMatch(before);
+  expect(planned({ failedDigests: [digest] }).notes.join()).toMatch(before);
 });
 
 describe('a difference of lines', () => {
