@@ -22,7 +22,8 @@ Try next, in another terminal:
   ./plumbline apply -f examples/stages.yaml   virtual sites: test and prod
   ./plumbline site add jp-tokyo-1 --label env=test
                                               prints the one command that joins another machine
-  ./plumbline simulate --sites 50 --seed 7    a simulated fleet, labelled as such
+  ./plumbline simulate --sites 50 --seed 7 --incidents some
+                                              a simulated fleet, labelled as such, with a few faults
   ./plumbline doctor                          is everything well, and where is every report
 
 Nothing here touches this machine's firewall. Ctrl-C stops it; everything is kept.

@@ -77,7 +77,7 @@ export function addSimulateCommand(program: Command, deps: SimulateDeps): void {
     .addOption(
       new Option('--incidents <which>', 'none, some, or a JSON list')
         .argParser(readWhich)
-        .default(readWhich('some'), 'some'),
+        .default(readWhich('none'), 'none'),
     )
     .option(
       '--workload <name>',
