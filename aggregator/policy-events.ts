@@ -1,4 +1,4 @@
-import type { PolicyReport, PolicyStatus } from '../core/model/policy-report.ts';
+import { type PolicyReport, type PolicyStatus, TAKEN_BACK } from '../core/model/policy-report.ts';
 import type { Report } from '../core/model/report.ts';
 import type { SiteState } from '../core/model/site-state.ts';
 import { type Told, told } from './events.ts';
@@ -79,14 +79,18 @@ function refusals(previous: SiteState | null, state: SiteState, { refusals: refu
   const toldMs = previous?.refusalsToldMs ?? -1;
   return refused
     .filter(({ atMs }) => atMs > toldMs)
-    .map(({ atMs, key, code, detail }) => ({
-      id: `policy.document-refused/${state.site}/${key}/${code}/${atMs}`,
-      atMs: Math.min(state.receivedAtMs, Math.max(state.receivedAtMs - OLDEST_REFUSAL_MS, atMs)),
-      kind: 'policy.document-refused',
-      severity: 'warning',
-      site: state.site,
-      message: `${key} was refused (${code}): ${detail}`,
-    }));
+    .map(({ atMs, key, code, detail }) => {
+      const isTakenBack = code === TAKEN_BACK;
+      const kind = isTakenBack ? 'policy.taken-back' : 'policy.document-refused';
+      return {
+        id: `${kind}/${state.site}/${key}/${code}/${atMs}`,
+        atMs: Math.min(state.receivedAtMs, Math.max(state.receivedAtMs - OLDEST_REFUSAL_MS, atMs)),
+        kind,
+        severity: 'warning',
+        site: state.site,
+        message: `${key} was ${isTakenBack ? 'taken back' : 'refused'} (${code}): ${detail}`,
+      };
+    });
 }
 
 function tell(

@@ -1,3 +1,4 @@
+import { TAKEN_BACK } from '../../core/model/policy-report.ts';
 import { targetKey } from '../../core/model/signed.ts';
 import { besides, changed, type Outcome } from './plan.ts';
 import { type AgentState, type Chosen, withIrremovable, withRefusal, withRefused } from './state.ts';
@@ -93,6 +94,26 @@ export function withBlame(
       : withIrremovable(sum, { ...said, besides: besides(said.key, next) }, nowMs);
     return withRefusal(refused, said, nowMs);
   }, blamed);
+}
+
+/**
+ * For the hub to hear of when it is back, also where the change is in force again by then. One entry for all changes at once,
+ * so that it takes the place of few others; each time anew, since each is news.
+ */
+export function withTakenBack(
+  state: AgentState,
+  changes: readonly Chosen[],
+  next: readonly Chosen[],
+  why: string,
+  nowMs: number,
+): AgentState {
+  const [first] = changes;
+  if (first === undefined) return state;
+  const one = next.includes(first) ? `generation ${first.generation}` : 'its withdrawal';
+  const what = changes.length === 1 ? one : `${one}, with ${changes.length - 1} more`;
+  const said = { key: keyOf(first), code: TAKEN_BACK, detail: `${what}: ${why}` };
+  const refusals = state.refusals.filter(({ key, code }) => key !== said.key || code !== said.code);
+  return withRefusal({ ...state, refusals }, said, nowMs);
 }
 
 /** What the plan came to: its refusals are said, and what is wanted again may be taken away another time. */

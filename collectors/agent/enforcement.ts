@@ -10,6 +10,7 @@ import {
   withDoubt,
   withGood,
   withOutcomes,
+  withTakenBack,
 } from './changes.ts';
 import { type Dataplane, Interrupted } from './dataplane.ts';
 import type { Evidence } from './evidence.ts';
@@ -273,7 +274,7 @@ export class Enforcement {
   }
 
   async #takeBack(next: readonly Chosen[], failure: Failure, link: PolicyLink): Promise<boolean> {
-    const { remembered, logger, world } = this.#options;
+    const { remembered, logger, world, clock } = this.#options;
     const changes = changesBetween(remembered.state.good.policies, next);
     // A hub that was away itself may be back by now: only what finds it away twice in a row is taken for the cause of it.
     const isCause =
@@ -287,7 +288,8 @@ export class Enforcement {
     }
     this.#note((state) => {
       const doubted = answer.ok && failure.code !== 'unanswered' ? withDoubt(state, changes, next) : state;
-      return { ...doubted, trial: null, hubAway: true };
+      const told = withTakenBack(doubted, changes, next, failure.detail, clock.nowMs());
+      return { ...told, trial: null, hubAway: true };
     });
     this.#waits.forHub();
     logger.warn({ site: world.site, why: failure.detail }, 'policy.hub-away');

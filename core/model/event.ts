@@ -25,6 +25,7 @@ export const EVENT_KINDS = [
   'policy.changed',
   'policy.deleted',
   'policy.refused',
+  'policy.taken-back',
   'policy.applied',
   'policy.withdrawn',
   'policy.drift',

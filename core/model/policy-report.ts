@@ -124,6 +124,9 @@ export const Flow = Type.Object({
 });
 export type Flow = Static<typeof Flow>;
 
+/** The code of a change that was taken back because the hub was away, among `refusals`. */
+export const TAKEN_BACK = 'hub-away';
+
 /** All that a site has, and as many again as it says of newest that there is no room for. */
 export const MOST_POLICIES_REPORTED = MAX_POLICIES_A_SITE + 8;
 
@@ -152,7 +155,7 @@ export const PolicyReport = Type.Object({
   /** Changes since the last report first; at most 64, with how many were left out. */
   flows: Type.Array(Flow, { maxItems: 64 }),
   flowsLeftOut: Count,
-  /** Documents and changes that the site refused, newest 8, each until eight newer ones came. */
+  /** Documents and changes that the site refused or took back, newest 8, each until eight newer ones came. */
   refusals: Type.Array(
     Type.Object({
       atMs: Type.Integer({ minimum: 0 }),

@@ -177,6 +177,27 @@ describe('events', () => {
     expect(take(saying(3, { policies: [], refusals: [later, refusal] })).events).toHaveLength(1);
   });
 
+  test('what was taken back while the hub was away is told once, though it is in force again by the first report', () => {
+    const refusal = {
+      atMs: report().ts - 5000,
+      key: 'default/Allowlist/payments',
+      code: 'hub-away',
+      detail: 'generation 42: timed out',
+    };
+    take(standing(1, { generation: 41 }));
+    const again = { policies: [policyStatus({})], refusals: [refusal] };
+    expect(take(saying(2, again)).events).toMatchObject([
+      { kind: 'policy.applied' },
+      {
+        kind: 'policy.taken-back',
+        at: refusal.atMs,
+        severity: 'warning',
+        message: 'default/Allowlist/payments was taken back (hub-away): generation 42: timed out',
+      },
+    ]);
+    expect(take(saying(3, again)).events).toEqual([]);
+  });
+
   test('a refusal with an impossible time is dated within a week of its receipt', () => {
     const at = (atMs: number, seq: number) =>
       take(saying(seq, { policies: [], refusals: [{ atMs, key: 'k', code: 'c', detail: 'd' }] })).events[0]

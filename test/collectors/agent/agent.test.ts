@@ -202,7 +202,7 @@ describe('a hub that is away', () => {
     world.hub.send([signBody(target, world.hub.key)]);
     expect(await world.status('payments')).toMatchObject({ phase: 'hub-away', generation: 2 });
     expect(world.kernel.policies()).toEqual(['payments 1 enforce']);
-    expect(await codes()).toEqual([]);
+    expect(await codes()).toEqual(['hub-away']);
     await world.intervals(5);
     await world.stop();
     await world.boot();
