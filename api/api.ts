@@ -109,8 +109,7 @@ export function createApi(options: ApiOptions): Api {
       reachableUrl = `${scheme}://${reachableName(host, machine)}:${address.port}`;
       signIn.listeningAt(address.port, [url, new URL(publicUrl ?? url).origin]);
       logger.info({ url }, 'api.listening');
-      const code = signIn.codes.issue(clock.nowMs());
-      return { url, oneTimeSignInUrl: `${publicUrl ?? url}/signin#${code}` };
+      return { url, oneTimeSignInUrl: `${publicUrl ?? url}/signin#${signIn.adminCode()}` };
     },
     async stop() {
       const stopped = running;

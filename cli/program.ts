@@ -12,6 +12,7 @@ import { addKeysCommands } from './keys.ts';
 import { addPlanCommand } from './plan.ts';
 import { addRestoreCommand } from './restore.ts';
 import { addRolloutCommands } from './rollout.ts';
+import { addSigninCommand } from './signin.ts';
 import { addSiteCommands } from './site.ts';
 import type { Input } from './terminal.ts';
 import { addTokenCommands } from './token.ts';
@@ -69,6 +70,7 @@ export function buildProgram(options: ProgramOptions): Command {
   addDeleteCommand(program, context);
   addSiteCommands(program, context);
   addTokenCommands(program, context);
+  addSigninCommand(program, context);
   addKeysCommands(program, context);
   addRestoreCommand(program, context);
   addTopCommand(program, context);

@@ -11,7 +11,7 @@ export function greeting(hub: {
 Plumbline is up (${hub.readyInS.toFixed(1)} s).
 
   Live page   ${hub.signInUrl}
-              (signs you in once; it is good for 10 minutes)
+              (signs you in once; it is good for 10 minutes, and ./plumbline signin prints another)
   Address     ${hub.url}
   Data        ${hub.dataDir}  (log and tables: ${hub.log}; store: ClickHouse in this process)
   This site   ${hub.site ?? 'none: this machine is not shown as a site (localSite is false)'}

@@ -52,6 +52,7 @@ export const ACCESS = {
   'GET /api/v1/session': EVERYBODY,
   'POST /api/v1/session': 'public',
   'DELETE /api/v1/session': EVERYBODY,
+  'POST /api/v1/session/link': EVERYBODY,
   'POST /api/v1/join': 'public',
   'POST /api/v1/sites/:id/echo': 'public',
   'GET /api/v1/openapi.json': 'public',

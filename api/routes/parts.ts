@@ -26,6 +26,8 @@ export type RouteParts = {
   signIn: SignIn;
   attempts: Attempts;
   secure: boolean;
+  /** The address under which others reach the hub, where its owner said one. */
+  publicUrl?: string;
   /** The address that join tokens carry, and the pin that goes with it. */
   entrance: () => { url: string; pin: string | null };
   fleet: () => Fleet;

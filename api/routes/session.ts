@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { SessionView } from '../../core/model/view.ts';
+import { SessionView, SignInLink } from '../../core/model/view.ts';
 import { problem } from '../../core/problem.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
@@ -14,10 +14,11 @@ const Proof = Type.Union([
   Type.Object({ token: Type.String({ minLength: 1, maxLength: 512 }) }, { additionalProperties: false }),
 ]);
 
-type Parts = Pick<RouteParts, 'signIn' | 'attempts' | 'clock' | 'secure'>;
+type Parts = Pick<RouteParts, 'signIn' | 'attempts' | 'clock' | 'secure' | 'publicUrl'>;
 
 /** Signing a browser in with the code of a one-time link or with a token, and out. */
 export function sessionRoutes(app: App, parts: Parts): void {
+  linkRoute(app, parts);
   const { signIn, attempts, clock, secure } = parts;
   app.route({
     method: 'POST',
@@ -40,7 +41,7 @@ export function sessionRoutes(app: App, parts: Parts): void {
         const pointer = 'code' in body ? '/code' : '/token';
         const detail =
           'code' in body
-            ? 'the sign-in link was used already or is older than 10 minutes; start the hub again for a new one, or sign in with a token'
+            ? 'the sign-in link was used already or is older than 10 minutes; `plumbline signin` prints another, or sign in with a token'
             : 'the hub knows no such token; on its machine the administrator’s is in admin.token of the data directory';
         return sendProblem(reply, problem('unauthorized', detail, [{ pointer, detail }]));
       }
@@ -63,6 +64,29 @@ export function sessionRoutes(app: App, parts: Parts): void {
       signIn.signOut(request.headers);
       reply.clearCookie(signIn.cookieName, cookieOptions(secure));
       return reply.type('application/json').send('null');
+    },
+  });
+}
+
+function linkRoute(app: App, { signIn, secure, publicUrl }: Parts): void {
+  app.route({
+    method: 'POST',
+    url: '/api/v1/session/link',
+    schema: {
+      tags: ['session'],
+      summary: 'Make a link that signs a browser in once, as the holder of the token that asks for it',
+      response: answers(SignInLink, 201),
+    },
+    handler: async ({ headers }, reply) => {
+      const issued = signIn.codeFor(headers);
+      if (issued === null)
+        return sendProblem(
+          reply,
+          problem('forbidden', 'a sign-in link is made with a token, and not with a session'),
+        );
+      const origin = publicUrl ?? `${secure ? 'https' : 'http'}://${headers.host}`;
+      const { code, expiresAtMs } = issued;
+      return reply.code(201).send({ url: `${origin}/signin#${code}`, expiresAtMs } satisfies SignInLink);
     },
   });
 }

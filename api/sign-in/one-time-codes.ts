@@ -1,25 +1,30 @@
 import { randomBytes } from 'node:crypto';
+import type { Session } from './session-cookie.ts';
 
 /** How long a sign-in code is good. */
 const CODE_LASTS_MS = 10 * 60_000;
 const MAX_CODES = 16;
 
-/** Sign-in codes for the administrator, good once; the oldest is forgotten when there are too many. */
-export class OneTimeCodes {
-  readonly #codes = new Map<string, number>();
+/** Whom a session is for. */
+type Who = Pick<Session, 'by' | 'role' | 'token'>;
 
-  issue(nowMs: number): string {
-    for (const [code, expiresAtMs] of this.#codes)
+/** Sign-in codes, each for one person and good once; the oldest is forgotten when there are too many. */
+export class OneTimeCodes {
+  readonly #codes = new Map<string, { who: Who; expiresAtMs: number }>();
+
+  issue(who: Who, nowMs: number): { code: string; expiresAtMs: number } {
+    for (const [code, { expiresAtMs }] of this.#codes)
       if (expiresAtMs <= nowMs || this.#codes.size >= MAX_CODES) this.#codes.delete(code);
     const code = randomBytes(24).toString('base64url');
-    this.#codes.set(code, nowMs + CODE_LASTS_MS);
-    return code;
+    const expiresAtMs = nowMs + CODE_LASTS_MS;
+    this.#codes.set(code, { who, expiresAtMs });
+    return { code, expiresAtMs };
   }
 
-  /** Whether the code was good; it is not any more. */
-  redeem(code: string, nowMs: number): boolean {
-    const expiresAtMs = this.#codes.get(code);
+  /** Whom the code was for, or null when it was not good; it is not any more. */
+  redeem(code: string, nowMs: number): Who | null {
+    const issued = this.#codes.get(code);
     this.#codes.delete(code);
-    return expiresAtMs !== undefined && expiresAtMs > nowMs;
+    return issued !== undefined && issued.expiresAtMs > nowMs ? issued.who : null;
   }
 }

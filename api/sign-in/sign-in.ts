@@ -9,15 +9,20 @@ import type { Session, SessionCookies } from './session-cookie.ts';
 
 /** A bearer token has at most this many characters; longer ones are not even hashed. */
 const MAX_TOKEN_CHARACTERS = 512;
+const ADMIN = { by: 'admin', role: 'admin', token: null } as const;
 
 /** The form in which tokens are kept: hex SHA-256, since they are random and long. */
 export function tokenHash(token: string): string {
   return sha256(token).toString('hex');
 }
 
+function bearerOf({ authorization }: IncomingHttpHeaders): string | undefined {
+  return /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1];
+}
+
 /** Who is who: bearer tokens, cookie sessions, one-time codes, and which pages may use a session. */
 export class SignIn {
-  readonly codes = new OneTimeCodes();
+  readonly #codes = new OneTimeCodes();
   readonly #cookies: SessionCookies;
   readonly #directory: () => Directory;
   readonly #adminTokenHash: string;
@@ -47,7 +52,7 @@ export class SignIn {
   }
 
   principal(headers: IncomingHttpHeaders): Principal | null {
-    const bearer = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1];
+    const bearer = bearerOf(headers);
     if (bearer !== undefined) {
       const who = this.#holder(bearer);
       return who === null ? null : { by: who.by, role: who.role, via: 'bearer', expiresAtMs: null };
@@ -74,8 +79,18 @@ export class SignIn {
 
   withCode(code: string): { value: string; session: Session } | null {
     const nowMs = this.#clock.nowMs();
-    if (!this.codes.redeem(code, nowMs)) return null;
-    return this.#cookies.open({ by: 'admin', role: 'admin', token: null }, nowMs);
+    const who = this.#codes.redeem(code, nowMs);
+    return who === null ? null : this.#cookies.open(who, nowMs);
+  }
+
+  adminCode(): string {
+    return this.#codes.issue(ADMIN, this.#clock.nowMs()).code;
+  }
+
+  /** A code for whoever holds the token of this request, never for anybody else; null when it has none. */
+  codeFor(headers: IncomingHttpHeaders): { code: string; expiresAtMs: number } | null {
+    const who = this.#holder(bearerOf(headers) ?? '');
+    return who === null ? null : this.#codes.issue(who, this.#clock.nowMs());
   }
 
   signOut(headers: IncomingHttpHeaders): void {
@@ -95,7 +110,7 @@ export class SignIn {
   #holder(token: string): Pick<Session, 'by' | 'role' | 'token'> | null {
     if (token === '' || token.length > MAX_TOKEN_CHARACTERS) return null;
     const hash = tokenHash(token);
-    if (sameSecret(hash, this.#adminTokenHash)) return { by: 'admin', role: 'admin', token: null };
+    if (sameSecret(hash, this.#adminTokenHash)) return ADMIN;
     const known = this.#directory().tokenByHash(hash);
     if (known === undefined) return null;
     return { by: known.metadata.name, role: known.spec.role, token: known.metadata.uid };

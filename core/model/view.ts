@@ -269,6 +269,10 @@ const RoleName = Type.Enum(ROLES);
 export const SessionView = Type.Object({ by: Type.String(), role: RoleName, expiresAtMs: NullableNumber });
 export type SessionView = Static<typeof SessionView>;
 
+/** Good once, until then. */
+export const SignInLink = Type.Object({ url: Type.String(), expiresAtMs: Type.Number() });
+export type SignInLink = Static<typeof SignInLink>;
+
 /** Of the hub itself. `mode` is `embedded` (SQLite and ClickHouse in process) or `distributed`. */
 export const HubInfo = Type.Object({
   version: Type.String(),

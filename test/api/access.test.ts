@@ -122,6 +122,26 @@ describe('signing a browser in', () => {
     expect((await door.call('GET', '/api/v1/sites', { token: null, headers: { cookie } })).status).toBe(200);
   });
 
+  test('makes another link for the holder of a token, as nobody else, and for no session', async () => {
+    const made = await door.call('POST', '/api/v1/tokens', { body: { name: 'vera', role: 'viewer' } });
+    const { token } = made.body as { token: string };
+    const link = await door.call('POST', '/api/v1/session/link', { token });
+    expect(link.status).toBe(201);
+    const { url } = link.body as { url: string };
+    expect(url.startsWith(`${door.url}/signin#`)).toBe(true);
+    const signIn = () =>
+      door.call('POST', '/api/v1/session', { token: null, body: { code: new URL(url).hash.slice(1) } });
+    const first = await signIn();
+    expect(first).toMatchObject({ status: 200, body: { by: 'vera', role: 'viewer' } });
+    expect((await signIn()).status).toBe(401);
+    const headers = { cookie: cookieOf(first.headers), origin: door.url };
+    expect(await door.call('POST', '/api/v1/session/link', { token: null, headers })).toMatchObject({
+      status: 403,
+      body: { code: 'forbidden' },
+    });
+    expect((await door.call('POST', '/api/v1/session/link', { token: null })).status).toBe(401);
+  });
+
   test('refuses changes with a cookie from any page but the hub’s own', async () => {
     const signedIn = await door.call('POST', '/api/v1/session', {
       token: null,

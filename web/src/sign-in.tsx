@@ -65,8 +65,8 @@ export function SignIn({ code, onSignedIn }: { code: string | null; onSignedIn: 
             Sign in
           </button>
           <p id="token-help" class="muted">
-            On the hub's machine the first token is in <code>admin.token</code> in its data directory, and
-            <code> plumbline up </code> prints a link that signs in once without one.
+            On the hub's machine <code>plumbline signin</code> prints a link that signs in once without one,
+            and the first token is in <code>admin.token</code> in its data directory.
           </p>
         </form>
       )}
@@ -78,7 +78,7 @@ function explain(refusal: { code: string; detail: string }, byCode: boolean): st
   if (refusal.code === 'unreachable') return 'The hub does not answer. Is it running?';
   if (refusal.code === 'unauthorized')
     return byCode
-      ? 'This sign-in link was used already, or its hub has been started again since. Paste a token, or take the newest link that the hub printed.'
+      ? 'This sign-in link was used already, or its hub has been started again since. `plumbline signin` on the hub’s machine prints another; or paste a token.'
       : 'The hub does not know this token. Copy it whole, without spaces.';
   return refusal.detail;
 }
