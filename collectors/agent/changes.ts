@@ -54,8 +54,10 @@ export function withGood(before: AgentState, next: readonly Chosen[], revision: 
   const inForce = new Set(next.map(keyOf));
   const gone = [...present].map(([key, { generation }]) => ({ key, generation }));
   const replaced = next.flatMap((policy) => {
-    const digest = present.get(keyOf(policy))?.digest;
-    return digest === undefined || digest === policy.digest ? [] : [{ key: keyOf(policy), digest }];
+    const before = present.get(keyOf(policy));
+    if (before === undefined || before.digest === policy.digest) return [];
+    const { digest, generation } = before;
+    return [{ key: keyOf(policy), digest, generation }];
   });
   const isReplaced = (key: string) => replaced.some((one) => one.key === key);
   return {

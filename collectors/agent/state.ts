@@ -78,7 +78,13 @@ export const AgentState = Type.Object({
   /** What was confirmed last. */
   good: Type.Object({ policies: Type.Array(Chosen), revision: Type.Integer({ minimum: 0 }) }),
   /** Digests that were in force before those of `good`, by policy: what a change took away. */
-  previous: Type.Array(Type.Object({ key: Type.String(), digest: Type.String() })),
+  previous: Type.Array(
+    Type.Object({
+      key: Type.String(),
+      digest: Type.String(),
+      generation: Type.Optional(Assigned.properties.generation),
+    }),
+  ),
   /** Being applied and not confirmed. `isHeld`: what it took the place of is held aside, since nobody knows what it is. */
   trial: Type.Union([
     Type.Object({

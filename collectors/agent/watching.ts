@@ -7,7 +7,7 @@ import type { Logger } from '../../core/ports/logger.ts';
 import type { NameResolver } from '../../core/ports/name-resolver.ts';
 import type { WorkloadProber } from '../../core/ports/workload-prober.ts';
 import type { Dataplane } from './dataplane.ts';
-import { dropRemoved, noteDenied } from './denied.ts';
+import { dropRemoved, holdersOf, noteDenied } from './denied.ts';
 import { createDriftWatch, type DriftWatch } from './drift.ts';
 import { Established } from './established.ts';
 import type { Evidence } from './evidence.ts';
@@ -60,6 +60,8 @@ export class Watching {
   /** Policies that were put in force since connections from before were looked at last. */
   #toCut = new Set<string>();
   #evicted = 0;
+  /** What was in force since flows were taken down last; null where nobody knows. */
+  #since: (readonly Chosen[])[] | null = null;
 
   constructor(options: WatchingOptions) {
     const { memory, names, clock, intervalMs, dataplane, world } = options;
@@ -92,6 +94,8 @@ export class Watching {
   beginAnew(): void {
     this.#drift.forget();
     this.#closerAtMonoMs = Number.NEGATIVE_INFINITY;
+    const { policies } = this.#options.dataplane ?? { policies: null };
+    if (policies !== null) this.#since?.push(policies);
   }
 
   /** At the next closer look their connections from before may be cut, and at none after it. */
@@ -103,6 +107,7 @@ export class Watching {
   forget(): void {
     this.beginAnew();
     this.#toCut = new Set();
+    this.#since = null;
     this.#observed = null;
     this.#established = new Map();
   }
@@ -110,7 +115,7 @@ export class Watching {
   /** What must be on disk before the next change. */
   settle(): void {
     const { remembered, world } = this.#options;
-    dropRemoved(remembered.state, { ...world, lookBack: this.#lookBack });
+    dropRemoved(remembered.state, world, this.#lookBack);
     this.save(true);
   }
 
@@ -169,13 +174,17 @@ export class Watching {
   #takeDown(observed: Observed, policies: readonly Chosen[]): void {
     const { remembered, world, names, logger } = this.#options;
     const now = this.#now();
-    this.#lookBack.note(observed.flows, now);
+    const namesOf = names.namesOf;
+    const since = this.#since === null ? null : [...this.#since, policies];
+    const held = since === null ? null : holdersOf(remembered.state, since, { ...world, namesOf });
+    this.#lookBack.note(observed.flows, now, held);
+    this.#since = [policies];
     for (const policy of policies) {
       const seen = observed.policies.find(({ kind, name }) => kind === policy.kind && name === policy.name);
       if (seen !== undefined) this.#evidence.count(policy, seen, now);
     }
     const isProbed = this.#probing.isProbed.bind(this.#probing);
-    const judged = { lookBack: this.#lookBack, evidence: this.#evidence, isProbed, namesOf: names.namesOf };
+    const judged = { lookBack: this.#lookBack, evidence: this.#evidence, isProbed, namesOf };
     noteDenied(remembered.state, policies, observed, { ...world, ...judged }, now);
     try {
       this.save(false);

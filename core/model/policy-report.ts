@@ -43,7 +43,8 @@ export const Denied = Type.Object({
   count: Count,
   /**
    * `unexpected`: the workload was let through there within the look-back. `removed`: it was, by a rule that this generation
-   * took away on purpose. `new`: never seen before, so that refusing it is the job. `probe`: only the site's own probe.
+   * took away on purpose, or only by what is in force no longer. `new`: never seen before, so that refusing it is the job.
+   * `probe`: only the site's own probe.
    */
   kind: Type.Enum(['unexpected', 'removed', 'new', 'probe']),
 });
