@@ -9,10 +9,10 @@ const EXAMPLES = 3;
 const SITES_READ = 50;
 
 /** Of which policy, by reports received up to when, and which generation (0 for all of them). */
-export type HitsQuestion = { name: string; nowMs: number; generation: number };
+type HitsQuestion = { name: string; nowMs: number; generation: number };
 
 /** Each site's newest report of the window that speaks of the policy. What is large of it is read only of some sites. */
-export const NEWEST = `
+const NEWEST = `
   SELECT site, max(tuple(boot, seq)) AS last,
     argMax(tuple(generation, rule, hits, probe_hits, denies + probe_denies, unexpected_denies), (boot, seq)) AS newest
   FROM plumbline.policy_report
@@ -54,22 +54,26 @@ type DeniedRow = DeniedView['denied'] & {
 };
 
 /** What NEWEST is asked with. */
-export function newestOf({ name, nowMs, generation }: HitsQuestion) {
+function newestOf({ name, nowMs, generation }: HitsQuestion) {
   return { name, generation, fromMs: nowMs - HITS_WINDOW_MS, toMs: nowMs + HITS_WINDOW_MS };
 }
 
 /** Totals of every site's newest report, added up by rule and by destination. */
 export async function readHits(
   store: Store,
-  { name, nowMs, generation }: HitsQuestion,
+  asked: HitsQuestion,
 ): Promise<{ rules: RuleHits[]; denied: DeniedView[]; sites: number }> {
-  const question = newestOf({ name, nowMs, generation });
+  const question = newestOf(asked);
   const [rules, denied, counted] = await Promise.all([
     store.query<RuleHits>(RULES, question),
-    store.query<DeniedRow>(DENIED, question),
+    readDenied(store, asked),
     store.query<{ sites: number }>(`SELECT toFloat64(count()) AS sites FROM (${NEWEST})`, question),
   ]);
-  return { rules, denied: denied.map(deniedView), sites: counted[0]?.sites ?? 0 };
+  return { rules, denied, sites: counted[0]?.sites ?? 0 };
+}
+
+export async function readDenied(store: Store, asked: HitsQuestion): Promise<DeniedView[]> {
+  return (await store.query<DeniedRow>(DENIED, newestOf(asked))).map(deniedView);
 }
 
 function deniedView({ generation, count, sites, examples, name = '', ...rest }: DeniedRow): DeniedView {

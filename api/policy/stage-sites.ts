@@ -3,26 +3,18 @@ import { PolicyStatus } from '../../core/model/policy-report.ts';
 import type { DeniedView, RolloutSite } from '../../core/model/policy-view.ts';
 import type { Rollout, StageStatus, Verdict } from '../../core/model/rollout.ts';
 import type { SiteState } from '../../core/model/site-state.ts';
-import { SiteEvidence } from '../../core/policy/evidence.ts';
+import type { SiteEvidence, StageQuestion } from '../../core/policy/evidence.ts';
 import type { Store } from '../../core/ports/store.ts';
 import { HITS_WINDOW_MS } from './hits.ts';
-import { stageKey } from './stage-members.ts';
+import type { JudgedSite, StageRecord } from './stage-record.ts';
 
 const SITES_SHOWN = 500;
 const DENIED_SHOWN = 100;
 const EXAMPLES = 3;
+/** What comes from so long before the stage began is no site's clock, but of before. */
+const CLOCK_SLACK_MS = 1000;
 const ORDER: readonly (Verdict | null)[] = ['fail', 'inconclusive', null, 'pass', 'not-applicable'];
 const statuses = Compile(PolicyStatus);
-const evidences = Compile(SiteEvidence);
-
-/** The newest verdict on each site of a stage. */
-const VERDICTS = `
-  SELECT site, argMax(e.verdict, decided_at) AS verdict, argMax(reason_code, decided_at) AS codes,
-    argMax(reason_text, decided_at) AS texts, toUnixTimestamp64Milli(max(decided_at)) AS decidedAtMs,
-    toUnixTimestamp64Milli(minIf(decided_at, e.verdict = 'pass')) AS passedAtMs
-  FROM plumbline.site_evidence AS e
-  WHERE rollout = {rollout:String} AND stage_key = {stageKey:String}
-  GROUP BY site`;
 
 /** What each of some sites says of a policy in its newest report. */
 const STATUSES = `
@@ -31,72 +23,54 @@ const STATUSES = `
     AND ts > fromUnixTimestamp64Milli({fromMs:Int64})
   GROUP BY site`;
 
-/** What the newest verdict on each of some sites rested on. */
-const EVIDENCE = `
-  SELECT site, argMax(evidence, decided_at) AS recorded FROM plumbline.site_evidence
-  WHERE rollout = {rollout:String} AND stage_key = {stageKey:String} AND site IN {sites:Array(String)}
-  GROUP BY site`;
-
-type VerdictRow = { site: string; verdict: Verdict; codes: string[]; texts: string[]; passedAtMs: number };
-
-/** What a site says (or said, while it ran it) of a stage's generation. */
-type Standing = Pick<
-  PolicyStatus,
-  | 'rules'
-  | 'denies'
-  | 'unexpectedDenies'
-  | 'denied'
-  | 'deliveredAtMs'
-  | 'appliedAtMs'
-  | 'confirmedAtMs'
-  | 'firstHitAtMs'
->;
+type Denied = PolicyStatus['denied'];
 
 type StageRead = {
   rollout: Rollout;
   stage: number;
+  record: StageRecord | null;
   sites: readonly string[];
   stateOf: (site: string) => SiteState | null;
   nowMs: number;
 };
 
 /**
- * The sites of a stage, what is amiss first, bounded. Of a site that does not run the generation any more, it is what its
- * verdict rested on, and `gone` is what was refused there.
+ * The sites of a stage, what is amiss first, bounded. `gone` is what was refused, as its verdict rested on it, at those that
+ * do not run the generation any more.
  */
 export async function readStageSites(
   store: Store,
-  read: StageRead,
+  { rollout, stage, record, stateOf, ...read }: StageRead,
 ): Promise<{
   sites: RolloutSite[];
   sitesLeftOut: number;
-  gone: { site: string; denied: Standing['denied'] }[];
+  gone: { site: string; denied: Denied }[];
 }> {
-  const { rollout, stage, stateOf } = read;
-  const { policy, generation } = rollout.spec;
-  const question = { rollout: `${policy.kind}/${policy.name}`, stageKey: stageKey(rollout, stage) ?? '' };
-  const rows = await store.query<VerdictRow>(VERDICTS, question);
-  const verdicts = new Map(rows.map((row) => [row.site, row]));
-  const all = [...new Set([...read.sites, ...verdicts.keys()])].sort();
-  const rank = (site: string) => ORDER.indexOf(verdicts.get(site)?.verdict ?? null);
+  const { policy, generation, stages } = rollout.spec;
+  const judgedOf = (site: string) => record?.sites.get(site) ?? null;
+  const all = [...new Set([...read.sites, ...(record?.sites.keys() ?? [])])].sort();
+  const rank = (site: string) => ORDER.indexOf(judgedOf(site)?.verdict ?? null);
   const shown = all.toSorted((a, b) => rank(a) - rank(b)).slice(0, SITES_SHOWN);
   const said = await readStatuses(store, policy.name, shown, read.nowMs);
-  const left = shown.filter((site) => said.get(site)?.generation !== generation);
-  const recorded = await readRecorded(store, question, left);
-  const gone: { site: string; denied: Standing['denied'] }[] = [];
+  const gone: { site: string; denied: Denied }[] = [];
   const sites = shown.map((site) => {
     const status = said.get(site) ?? null;
-    const before = recorded.get(site) ?? null;
-    if (before !== null) gone.push({ site, denied: before.denied });
+    const judged = judgedOf(site);
+    const denied = judged?.evidence?.newest?.denied;
+    if (status?.generation !== generation && denied !== undefined) gone.push({ site, denied });
     const now = stateOf(site)?.policies?.find(({ name }) => name === policy.name) ?? status;
     return {
-      ...verdictOf(site, verdicts.get(site)),
+      site,
+      verdict: judged?.verdict ?? null,
+      reasons: judged?.reasons ?? [],
       phase: now?.phase ?? null,
       detail: status?.reason ?? '',
       generation: now?.generation ?? 0,
       live: now?.live ?? false,
-      ...figuresOf(before ?? status),
-      effect: effectOf(rollout.spec.stages[stage], before ?? status, verdicts.get(site)),
+      hits: sum(judged?.hits.values() ?? []),
+      unexpectedDenies: judged?.unexpectedDenies ?? 0,
+      now: record === null ? null : nowOf(record.question, judged, status),
+      ...effectOf(stages[stage], record, judged),
     };
   });
   return { sites, sitesLeftOut: all.length - shown.length, gone };
@@ -114,58 +88,68 @@ async function readStatuses(store: Store, name: string, sites: readonly string[]
   );
 }
 
-async function readRecorded(
-  store: Store,
-  question: { rollout: string; stageKey: string },
-  sites: readonly string[],
-): Promise<Map<string, Standing>> {
-  const rows =
-    sites.length === 0
-      ? []
-      : await store.query<{ site: string; recorded: string }>(EVIDENCE, { ...question, sites });
-  const found = new Map<string, Standing>();
-  for (const { site, recorded } of rows) {
-    const value: unknown = JSON.parse(recorded);
-    if (evidences.Check(value) && value.newest !== null) found.set(site, value.newest);
-  }
-  return found;
+type Ran = Pick<PolicyStatus, 'generation' | 'mode'>;
+
+function isOf({ generation, mode }: StageQuestion, ran: Ran | null): boolean {
+  return ran?.generation === generation && ran.mode === mode;
 }
 
-function verdictOf(
-  site: string,
-  row: VerdictRow | undefined,
-): Pick<RolloutSite, 'site' | 'verdict' | 'reasons'> {
-  const { verdict = null, codes = [], texts = [] } = row ?? {};
-  return { site, verdict, reasons: codes.map((code, i) => ({ code, text: texts[i] ?? '' })) };
-}
-
-function figuresOf(standing: Standing | null): Pick<RolloutSite, 'hits' | 'denies' | 'unexpectedDenies'> {
+/** By the newest report, from where the verdict counts too; not known before a report of the stage was judged. */
+function nowOf(
+  question: StageQuestion,
+  judged: JudgedSite | null,
+  status: PolicyStatus | null,
+): RolloutSite['now'] {
+  const evidence = judged?.evidence ?? null;
+  if (evidence === null || evidence.appliedSinceMs === null || status === null || !isOf(question, status))
+    return null;
+  const before = new Map(evidence.hitsBefore.map(({ rule, hits }) => [rule, hits]));
   return {
-    hits: (standing?.rules ?? []).reduce((sum, { hits }) => sum + hits, 0),
-    denies: standing?.denies ?? 0,
-    unexpectedDenies: standing?.unexpectedDenies ?? 0,
+    hits: sum(status.rules.map(({ rule, hits }) => Math.max(0, hits - (before.get(rule) ?? 0)))),
+    unexpectedDenies: Math.max(0, status.unexpectedDenies - evidence.unexpectedBefore),
   };
 }
 
+/** Of what the stage brought, when it was there; what comes from before the stage took no time in it. */
 function effectOf(
   stage: StageStatus | undefined,
-  standing: Standing | null,
-  row: VerdictRow | undefined,
-): RolloutSite['effect'] {
+  record: StageRecord | null,
+  judged: JudgedSite | null,
+): Pick<RolloutSite, 'effect' | 'hadItBefore'> {
+  const committedAtMs = stage?.startedAtMs ?? null;
+  const newest = record === null ? null : newestOf(record.question, judged?.evidence ?? null);
+  const isOwn = (atMs: number | null) =>
+    atMs !== null && committedAtMs !== null && atMs >= committedAtMs - CLOCK_SLACK_MS;
+  const own = (atMs: number | null = null) => (isOwn(atMs) ? atMs : null);
+  const appliedAtMs = newest?.appliedAtMs ?? null;
   return {
-    committedAtMs: stage?.startedAtMs ?? null,
-    deliveredAtMs: standing?.deliveredAtMs ?? null,
-    appliedAtMs: standing?.appliedAtMs ?? null,
-    liveAtMs: standing?.confirmedAtMs ?? null,
-    firstHitAtMs: standing?.firstHitAtMs ?? null,
-    verifiedAtMs: row !== undefined && row.passedAtMs > 0 ? row.passedAtMs : null,
+    hadItBefore: appliedAtMs !== null && !isOwn(appliedAtMs),
+    effect: {
+      committedAtMs,
+      deliveredAtMs: own(newest?.deliveredAtMs),
+      appliedAtMs: own(appliedAtMs),
+      liveAtMs: own(newest?.confirmedAtMs),
+      firstHitAtMs: own(newest?.firstHitAtMs),
+      verifiedAtMs: judged?.passedAtMs ?? null,
+    },
   };
+}
+
+function newestOf(question: StageQuestion, evidence: SiteEvidence | null): SiteEvidence['newest'] {
+  const newest = evidence?.newest ?? null;
+  return isOf(question, newest) ? newest : null;
+}
+
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
 
 /** What is refused now, and what was refused where it is not in force any more, by destination. */
 export function joinDenied(
   now: readonly DeniedView[],
-  gone: readonly { site: string; denied: Standing['denied'] }[],
+  gone: readonly { site: string; denied: Denied }[],
   generation: number,
 ): DeniedView[] {
   const joined = new Map(now.map((one) => [JSON.stringify([one.generation, sorted(one.denied)]), one]));

@@ -10,10 +10,10 @@ import type { Directory } from '../directory.ts';
 import type { App } from '../http/app.ts';
 import { sendProblem } from '../http/problem-reply.ts';
 import { readDecisions } from '../policy/decisions.ts';
-import { readHits } from '../policy/hits.ts';
-import { withJudged } from '../policy/judged-rules.ts';
+import { readDenied } from '../policy/hits.ts';
 import { rolloutView } from '../policy/rollout-view.ts';
-import { stageSites } from '../policy/stage-members.ts';
+import { stageKey, stageSites } from '../policy/stage-members.ts';
+import { asRecorded, createStageRecords, ruleHitsOf } from '../policy/stage-record.ts';
 import { joinDenied, readStageSites } from '../policy/stage-sites.ts';
 import { answers, badCursor } from './answers.ts';
 import { PageQuery, pageOf } from './paging.ts';
@@ -64,6 +64,7 @@ const DetailQuery = Type.Object(
 );
 
 function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void {
+  const records = createStageRecords(store);
   app.route({
     method: 'GET',
     url: '/api/v1/rollouts/:kind/:name',
@@ -92,12 +93,18 @@ function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void 
       const nowMs = clock.nowMs();
       const sites = stageSites(rollout, stage, directory());
       const stateOf = (site: string) => current.get(site)?.state ?? null;
-      const [read, hits] = await Promise.all([
-        readStageSites(store, { rollout, stage, sites, stateOf, nowMs }),
-        readHits(store, { name: params.name, nowMs, generation: spec.generation }),
+      const key = stageKey(rollout, stage);
+      const record = await records.read(`${params.kind}/${params.name}`, key, spec.stages[stage]);
+      const [read, denied] = await Promise.all([
+        readStageSites(store, { rollout, stage, record, sites, stateOf, nowMs }),
+        readDenied(store, { name: params.name, nowMs, generation: spec.generation }),
       ]);
+      const view = rolloutView(rollout);
+      const stages = view.stages.map((one, i) =>
+        i === stage && record !== null ? asRecorded(one, record) : one,
+      );
       return {
-        rollout: rolloutView(rollout),
+        rollout: { ...view, stages },
         strategy: spec.strategy,
         promoted: spec.promoted.map(({ virtualSite, assigned: { generation, mode } }) => ({
           virtualSite,
@@ -107,10 +114,11 @@ function detailRoute(app: App, { directory, store, fleet, clock }: Parts): void 
         failedDigests: spec.failedDigests,
         acts: actsOf(rollout, spec.generation),
         stage,
+        judgedAtMs: record?.decidedAtMs ?? null,
         sites: read.sites,
         sitesLeftOut: read.sitesLeftOut,
-        rules: await withJudged(store, rollout, stage, hits.rules, nowMs),
-        denied: joinDenied(hits.denied, read.gone, spec.generation),
+        rules: record === null ? [] : ruleHitsOf(record),
+        denied: joinDenied(denied, read.gone, spec.generation),
         ...troublesNow(directory()),
       } satisfies RolloutDetail;
     },

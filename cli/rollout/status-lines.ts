@@ -1,6 +1,6 @@
 import type { DeniedView, RolloutDetail, RolloutSite, RuleHits } from '../../core/model/policy-view.ts';
 import { ROLLOUT_SIGNS, STAGE_SIGNS, siteWhy, VERDICT_SIGNS, whyOf } from '../../core/rollout-words.ts';
-import { ago } from '../figures.ts';
+import { ago, moment } from '../figures.ts';
 import type { Paint } from '../sign.ts';
 import { type Column, plainText, renderTable } from '../table.ts';
 import { doneLines } from './done.ts';
@@ -26,17 +26,17 @@ export function statusLines(detail: RolloutDetail, paint: Paint, nowMs: number, 
     ...section(title('Next'), nextLines(rollout)),
     ...renderTable(stageColumns(detail, paint), rollout.stages, isWide),
     '',
-    title(rulesTitle(detail)),
-    ...(rules.length === 0 ? ['  none was reported'] : renderTable(RULE_COLUMNS, rules, isWide)),
+    title(`New connections by rule, stage ${stage + 1}${asOf(detail)}`),
+    ...(rules.length === 0 ? ['  none is judged yet'] : renderTable(RULE_COLUMNS, rules, isWide)),
     '',
-    title('Refused'),
+    title('Refused, by the newest reports of all sites'),
     ...(denied.length === 0 ? ['  nothing'] : renderTable(deniedColumns(paint), denied, isWide)),
     '',
     ...section(
       title('Done by'),
       doneLines(detail.acts.slice(-ACTS_SHOWN), (atMs) => ago(atMs, nowMs)),
     ),
-    title(`Sites of stage ${stage + 1}`),
+    title(`Sites of stage ${stage + 1}${asOf(detail)}`),
     ...(sites.length === 0 ? ['  none'] : renderTable(siteColumns(paint), sites, isWide)),
   ];
   if (sitesLeftOut > 0) lines.push(`  and ${sitesLeftOut} more`);
@@ -53,12 +53,9 @@ function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : [title, ...lines, ''];
 }
 
-/** Where the stage was rolled back, its rules count nothing any more. */
-function rulesTitle({ rollout, stage }: RolloutDetail): string {
-  const at = rollout.stages[stage];
-  const judged =
-    at?.phase === 'rolled-back' && at.evaluatedAtMs !== null ? `, at ${at.virtualSite} as it was judged` : '';
-  return `New connections by rule${judged}`;
+/** Of when the stage's verdict is, its counts, its rules and its sites: of one evaluation. */
+function asOf({ judgedAtMs }: RolloutDetail): string {
+  return judgedAtMs === null ? '' : `, as of ${moment(judgedAtMs)}`;
 }
 
 function stageColumns({ rollout }: RolloutDetail, paint: Paint): Column<Stage>[] {
@@ -148,6 +145,12 @@ function siteColumns(paint: Paint): Column<RolloutSite>[] {
     },
     { header: 'HITS', text: ({ hits }) => String(hits), alignRight: true },
     { header: 'UNEXPECTED', text: ({ unexpectedDenies }) => String(unexpectedDenies), alignRight: true },
+    { header: 'HITS NOW', text: ({ now }) => (now === null ? '-' : String(now.hits)), alignRight: true },
+    {
+      header: 'UNEXPECTED NOW',
+      text: ({ now }) => (now === null ? '-' : String(now.unexpectedDenies)),
+      alignRight: true,
+    },
     took('DELIVERED', 'deliveredAtMs', true),
     took('APPLIED', 'appliedAtMs'),
     took('LIVE', 'liveAtMs'),
@@ -161,8 +164,9 @@ function siteColumns(paint: Paint): Column<RolloutSite>[] {
 }
 
 /** Since the hub committed it, as "0.4 s" or "12 m". */
-function tookText({ effect }: RolloutSite, key: keyof RolloutSite['effect']): string {
+function tookText({ effect, hadItBefore }: RolloutSite, key: keyof RolloutSite['effect']): string {
   const atMs = effect[key];
+  if (hadItBefore && (key === 'appliedAtMs' || key === 'liveAtMs')) return 'already';
   if (atMs === null || effect.committedAtMs === null) return '-';
   const ms = Math.max(0, atMs - effect.committedAtMs);
   if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;

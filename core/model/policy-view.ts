@@ -92,7 +92,7 @@ export const PolicyHits = Type.Object({
 });
 export type PolicyHits = Static<typeof PolicyHits>;
 
-/** One site of a stage: its newest verdict, and what it says now. */
+/** One site of a stage: what it was judged by at the newest evaluation, and what it says now. */
 export const RolloutSite = Type.Object({
   site: Type.String(),
   /** Null before it was judged. */
@@ -104,10 +104,14 @@ export const RolloutSite = Type.Object({
   detail: Type.String(),
   generation: Count,
   live: Type.Boolean(),
+  /** Since the stage began, as its verdict counted them. */
   hits: Count,
-  denies: Count,
   unexpectedDenies: Count,
-  /** How long it took until the change had effect: from the hub's commit to the first evidence. */
+  /** The same by its newest report; null where that does not run what was judged, or nothing was yet. */
+  now: Type.Union([Type.Object({ hits: Count, unexpectedDenies: Count }), Type.Null()]),
+  /** It had it in force before the stage began, so that nothing shows how long that took. */
+  hadItBefore: Type.Boolean(),
+  /** How long it took until the change had effect, as it was judged: from the hub's commit to the first evidence. */
   effect: Type.Object({
     committedAtMs: Moment,
     deliveredAtMs: Moment,
@@ -129,10 +133,14 @@ export const RolloutDetail = Type.Object({
   acts: Type.Array(RolloutAct),
   /** Which stage the rest is about. */
   stage: Count,
+  /** Reports that had come by then are what its verdict, its counts, sites and rules are of; null before any evaluation. */
+  judgedAtMs: Moment,
   /** Failed ones first, then what is inconclusive; 500 at most. */
   sites: Type.Array(RolloutSite),
   sitesLeftOut: Count,
+  /** Of this stage, as its verdict counted them. */
   rules: Type.Array(RuleHits),
+  /** By the newest reports of all sites that run the generation, and of those that it was taken back from. */
   denied: Type.Array(DeniedView),
   /** What is wrong with policy as a whole, so that the rollout may not go on; absent when nothing is. */
   troubles: Type.Optional(Type.Array(Trouble)),

@@ -6,7 +6,7 @@ import { probes } from './verification/probes.ts';
 import { type Found, REASONS, reason } from './verification/reasons.ts';
 import { scoreDrop } from './verification/score-drop.ts';
 import { standing } from './verification/standing.ts';
-import { totalHits, traffic, unexpected, unexpectedOf } from './verification/traffic.ts';
+import { hitsOf, totalOf, traffic, unexpected, unexpectedOf } from './verification/traffic.ts';
 
 /*
  * From recorded evidence to a verdict, by the table of docs/verification.md. Pure, so that a decision made today comes out
@@ -66,13 +66,28 @@ export function verifyStage(question: StageQuestion, evidence: readonly SiteEvid
     const verdict = one === undefined ? unheard(site) : verifySite(question, one);
     sites.push(verdict);
     if (one === undefined) continue;
-    const isStanding = standing(question, one) === null;
-    unexpectedDenies += unexpectedOf(isStanding ? one : { ...one, newest: null });
-    if (!isStanding) continue;
-    hits += totalHits(one);
-    if (verdict.verdict === 'pass') proven += totalHits(one);
+    const counted = countedOf(question, one);
+    const total = totalOf(counted.hits);
+    unexpectedDenies += counted.unexpectedDenies;
+    hits += total;
+    if (verdict.verdict === 'pass') proven += total;
   }
   return { ...weigh(question, sites, proven), sites, hits, unexpectedDenies };
+}
+
+/**
+ * What a stage counts of a site, by rule and of unexpected denies: of its own time alone. Where the stage's generation does not
+ * stand, no hit proves anything, and what was denied while it did still counts.
+ */
+export function countedOf(
+  question: StageQuestion,
+  evidence: SiteEvidence,
+): { hits: ReadonlyMap<string, number>; unexpectedDenies: number } {
+  const isStanding = standing(question, evidence) === null;
+  return {
+    hits: isStanding ? hitsOf(evidence) : new Map(),
+    unexpectedDenies: unexpectedOf(isStanding ? evidence : { ...evidence, newest: null }),
+  };
 }
 
 function unheard(site: string): SiteVerdict {

@@ -61,10 +61,9 @@ function look(spec: RolloutSpec, { sites, verdict }: Seen, nowMs: number): Rollo
     sites: sites.length,
     applied: sites.filter(({ isApplied }) => isApplied).length,
   };
-  if (verdict === null) return withStage(spec, { ...status, counts });
   // What it passed with stands until a fail: that a collector restarts afterwards takes nothing back.
-  if (status.phase === 'passed' && verdict.verdict !== 'fail')
-    return withStage(spec, { ...status, hits: verdict.hits, evaluatedAtMs: nowMs });
+  if (verdict === null || (status.phase === 'passed' && verdict.verdict !== 'fail'))
+    return withStage(spec, { ...status, counts });
   const count = (wanted: string) => verdict.sites.filter((one) => one.verdict === wanted).length;
   return withStage(spec, {
     ...status,

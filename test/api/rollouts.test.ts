@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { asRecorded, createStageRecords } from '../../api/policy/stage-record.ts';
 import type { RolloutDetail, RolloutEvidence, RolloutPage } from '../../core/model/policy-view.ts';
-import type { StageQuestion } from '../../core/policy/evidence.ts';
+import type { Verdict } from '../../core/model/rollout.ts';
+import type { SiteEvidence, StageQuestion } from '../../core/policy/evidence.ts';
 import { until } from '../parts/process.ts';
-import { madeUpSiteEvidence } from '../web/stand-in-rollouts.ts';
+import { madeUpRollout, madeUpSiteEvidence } from '../web/stand-in-rollouts.ts';
 import { type Door, fieldOf } from './door.ts';
 import { applyPayments, openPolicyDoor, payments, put } from './policy-door.ts';
 
@@ -25,26 +27,78 @@ beforeAll(async () => {
 });
 afterAll(() => door.close());
 
-test('a rollout shows every site of the stage: its verdict and reasons, where it stands, and how long it took', async () => {
+/** Has a decision recorded so long after the stage began, about what was found of some of its sites. */
+async function decide(afterMs: number, verdict: Verdict, found: Found): Promise<{ startedAtMs: number }> {
   const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
   const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
-  const common = { rollout: 'Allowlist/payments', stage_key: `1/0/${startedAtMs}`, evidence: '{}' };
-  const rows = (decided_at: number, verdict: string, code: string) => ({
-    ...common,
-    site: 't1',
-    decided_at,
-    verdict,
-    reason_code: [code],
-    reason_text: [`because ${code}`],
-  });
-  await door.store.insert('site_evidence', [
-    rows(startedAtMs + 86_400_000, 'inconclusive', 'no-traffic'),
-    rows(startedAtMs + 86_400_001, 'pass', 'all-well'),
+  const asked = { ...question(1, startedAtMs + afterMs), startedAtMs, sites: Object.keys(found) };
+  await door.store.insert(
+    'site_evidence',
+    Object.entries(found).map(([site, [verdict, code, evidence]]) => ({
+      rollout: 'Allowlist/payments',
+      stage_key: `1/0/${startedAtMs}`,
+      site,
+      decided_at: asked.decidedAtMs,
+      verdict,
+      reason_code: [code],
+      reason_text: [`because ${code}`],
+      evidence: JSON.stringify({ ...evidence, site }),
+    })),
+  );
+  await door.store.insert('decision', [
+    decision(asked, `1/0/${startedAtMs}`, verdict, `${verdict}, at large`),
   ]);
+  return { startedAtMs };
+}
+type Found = Record<string, [Verdict, string, SiteEvidence]>;
+
+/** Of a site that runs generation 1, as it stood then. */
+function found(newest: Partial<SiteEvidence['newest']>, change: Partial<SiteEvidence> = {}): SiteEvidence {
+  const madeUp = madeUpSiteEvidence(Date.now());
+  if (madeUp.newest === null) throw new Error('it says something');
+  return { ...madeUp, newest: { ...madeUp.newest, generation: 1, ...newest }, ...change };
+}
+const rule = (hits: number) => ({ rule: 'payments-api', hits, probeHits: 2 });
+const none = { ...madeUpSiteEvidence(0).ever, unexpectedDenies: 0 };
+
+test('before its first evaluation a stage counts nothing, whatever its sites had counted until then', async () => {
   const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
-  expect(detail).toMatchObject({ stage: 0, sitesLeftOut: 0, rules: [{ rule: 'payments-api', hits: 7 }] });
+  expect(detail).toMatchObject({ judgedAtMs: null, rules: [], sites: [{ hits: 0, now: null }, { hits: 0 }] });
+});
+
+test('a rollout shows of its stage, every site and rule what the newest evaluation counted, and apart what is now', async () => {
+  const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
+  const atMs = rollout?.stages[0]?.startedAtMs ?? 0;
+  const times = { deliveredAtMs: atMs + 10, appliedAtMs: atMs + 20, confirmedAtMs: atMs + 30 };
+  const t1 = found(
+    { rules: [rule(5)], ...times, firstHitAtMs: atMs + 40, unexpectedDenies: 1 },
+    { ever: none },
+  );
+  const t2 = found({ rules: [rule(3)], unexpectedDenies: 0 }, { ever: none });
+  await decide(49_000, 'inconclusive', {
+    t1: ['inconclusive', 'soaking', found({ rules: [rule(1)] })],
+    t2: ['fail', 'refused', t2],
+  });
+  const { startedAtMs } = await decide(50_000, 'pass', {
+    t1: ['pass', 'all-well', t1],
+    t2: ['inconclusive', 'soaking', t2],
+  });
+  const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+  expect(detail).toMatchObject({
+    stage: 0,
+    judgedAtMs: startedAtMs + 50_000,
+    sitesLeftOut: 0,
+    rules: [{ rule: 'payments-api', hits: 8, probeHits: 4, sites: 2 }],
+  });
+  expect(detail.rollout.stages[0]).toMatchObject({
+    verdict: 'pass',
+    reasons: ['pass, at large'],
+    counts: { passed: 1, failed: 0, inconclusive: 1 },
+    hits: 8,
+    unexpectedDenies: 1,
+  });
   expect(detail.sites.map(({ site, verdict }) => [site, verdict])).toEqual([
-    ['t2', null],
+    ['t2', 'inconclusive'],
     ['t1', 'pass'],
   ]);
   expect(detail.sites[1]).toEqual({
@@ -55,16 +109,17 @@ test('a rollout shows every site of the stage: its verdict and reasons, where it
     detail: '',
     generation: 1,
     live: true,
-    hits: 7,
-    denies: 3,
-    unexpectedDenies: 2,
+    hits: 5,
+    unexpectedDenies: 1,
+    now: { hits: 7, unexpectedDenies: 2 },
+    hadItBefore: false,
     effect: {
       committedAtMs: startedAtMs,
-      deliveredAtMs: 1000,
-      appliedAtMs: 2000,
-      liveAtMs: 3000,
-      firstHitAtMs: 4000,
-      verifiedAtMs: startedAtMs + 86_400_001,
+      deliveredAtMs: atMs + 10,
+      appliedAtMs: atMs + 20,
+      liveAtMs: atMs + 30,
+      firstHitAtMs: atMs + 40,
+      verifiedAtMs: startedAtMs + 50_000,
     },
   });
   const later = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments?stage=1');
@@ -72,35 +127,80 @@ test('a rollout shows every site of the stage: its verdict and reasons, where it
   expect((await door.call('GET', '/api/v1/rollouts/Allowlist/payments?stage=2')).status).toBe(404);
 });
 
-test('what was refused at a site that returned to what it had stays shown with its verdict', async () => {
-  const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
-  const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
-  const recorded = madeUpSiteEvidence(startedAtMs + 60_000);
-  await door.store.insert('site_evidence', [
-    {
-      rollout: 'Allowlist/payments',
-      stage_key: `1/0/${startedAtMs}`,
-      site: 't2',
-      decided_at: startedAtMs + 60_000,
-      verdict: 'fail',
-      reason_code: ['unexpected-denies'],
-      reason_text: ['2 unexpected denies'],
-      evidence: JSON.stringify({ ...recorded, site: 't2' }),
-    },
-  ]);
+test('what a site had counted before the stage counts nowhere, and no time is told of what it had then', async () => {
+  const before = { hitsBefore: [{ rule: 'payments-api', hits: 5 }], unexpectedBefore: 1, ever: none };
+  const old = { deliveredAtMs: 1000, appliedAtMs: 2000, confirmedAtMs: 3000, firstHitAtMs: 4000 };
+  const t1 = found({ rules: [rule(5)], unexpectedDenies: 1, ...old }, before);
+  await decide(55_000, 'inconclusive', { t1: ['inconclusive', 'no-proof', t1] });
+  const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+  expect(detail.rollout.stages[0]).toMatchObject({ hits: 0, unexpectedDenies: 0 });
+  expect(detail.rules).toMatchObject([{ rule: 'payments-api', hits: 0, sites: 0 }]);
+  expect(detail.sites.find(({ site }) => site === 't1')).toMatchObject({
+    hits: 0,
+    unexpectedDenies: 0,
+    now: { hits: 2, unexpectedDenies: 1 },
+    hadItBefore: true,
+    effect: { deliveredAtMs: null, appliedAtMs: null, liveAtMs: null, firstHitAtMs: null },
+  });
+});
+
+test('a site that returned to what it had keeps the figures, times and refusals that it was judged by', async () => {
+  const t2 = found({ rules: [rule(41)] });
+  const { startedAtMs } = await decide(60_000, 'fail', { t2: ['fail', 'unexpected-denies', t2] });
+  const appliedAtMs = Math.max(startedAtMs, 0) + 20;
+  const own = found({ rules: [rule(41)], appliedAtMs });
+  await decide(60_001, 'fail', { t2: ['fail', 'unexpected-denies', own] });
   const detail = await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
   expect(detail.sites[0]).toMatchObject({
     site: 't2',
     verdict: 'fail',
     phase: null,
-    hits: 0,
+    hits: 41,
     unexpectedDenies: 2,
-    effect: { appliedAtMs: recorded.newest?.appliedAtMs },
+    now: null,
+    effect: { appliedAtMs },
   });
+  expect(detail.rules).toMatchObject([{ rule: 'payments-api', hits: 41, sites: 1 }]);
   expect(detail.denied).toMatchObject([
     { denied: { name: 'fraud.example', kind: 'unexpected' }, count: 4, sites: 2, examples: ['t1', 't2'] },
     { denied: { kind: 'new' }, count: 50, sites: 1, examples: ['t1'] },
   ]);
+});
+
+test('a stage that has passed shows what it passed with, and those that came late with theirs', async () => {
+  const records = createStageRecords(door.store);
+  const atMs = Date.now() - 20_000;
+  const key = `4/0/${atMs}`;
+  const stage = madeUpRollout(Date.now()).stages[0];
+  if (stage === undefined) throw new Error('a stage');
+  const asked = (decidedAtMs: number) => ({ ...question(1, decidedAtMs), startedAtMs: atMs });
+  const row = (site: string, decided_at: number, hits: number) => ({
+    rollout: 'Allowlist/payments',
+    stage_key: key,
+    site,
+    decided_at,
+    verdict: 'pass',
+    reason_code: [],
+    reason_text: [],
+    evidence: JSON.stringify({ ...found({ rules: [rule(hits)] }), site }),
+  });
+  await door.store.insert('site_evidence', [
+    row('t1', atMs + 5000, 5),
+    row('t1', atMs + 9000, 9),
+    row('t2', atMs + 8000, 3),
+  ]);
+  await door.store.insert('decision', [
+    decision(asked(atMs + 5000), key, 'pass', ''),
+    decision(asked(atMs + 9000), key, 'inconclusive', ''),
+  ]);
+  const read = async () => {
+    const passed = { ...stage, phase: 'passed' as const, endedAtMs: atMs + 5500 };
+    const record = await records.read('Allowlist/payments', key, passed);
+    return record === null ? null : asRecorded(passed, record).hits;
+  };
+  expect(await read()).toBe(5);
+  await door.store.insert('decision', [decision(asked(atMs + 8000), `${key}/late`, 'pass', '')]);
+  expect(await read()).toBe(8);
 });
 
 const EVIDENCE = '/api/v1/rollouts/Allowlist/payments/evidence';
@@ -230,35 +330,14 @@ test('who did what comes with it and with its evidence; of what never was there 
   expect(fieldOf(unknown.body, 'detail')).toMatch(/generation 77 .* has the one decided about last/);
 });
 
-test('rules keep the hits that they were judged by where the stage was rolled back', async () => {
-  const [rollout] = (await door.get<RolloutPage>('/api/v1/rollouts')).items;
-  const startedAtMs = rollout?.stages[0]?.startedAtMs ?? 0;
-  // t1 goes on saying that it has it; t2 says nothing of it any more.
-  const judged = question(1, startedAtMs + 61_000);
-  const recorded = madeUpSiteEvidence(judged.decidedAtMs);
-  const rules = [{ rule: 'payments-api', hits: 41, probeHits: 0 }];
-  await door.store.insert('site_evidence', [
-    {
-      rollout: 'Allowlist/payments',
-      stage_key: `1/0/${startedAtMs}`,
-      site: 't2',
-      decided_at: judged.decidedAtMs,
-      verdict: 'fail',
-      reason_code: [],
-      reason_text: [],
-      evidence: JSON.stringify({ ...recorded, site: 't2', newest: { ...recorded.newest, rules: rules } }),
-    },
-  ]);
-  await door.store.insert('decision', [decision(judged, `1/0/${startedAtMs}`, 'fail', 't2 failed')]);
-  const shown = async () =>
-    (await door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments')).rules.map(
-      ({ rule, hits, sites }) => [rule, hits, sites],
-    );
-  expect(await shown()).toEqual([['payments-api', 7, 1]]);
-  const rolledBack = await door.call('POST', '/api/v1/rollouts/Allowlist/payments/rollback');
-  expect(rolledBack.status).toBe(200);
-  await until('the judged hits', async () => (await shown()).length === 1 && (await shown())[0]?.[1] !== 7);
-  expect(await shown()).toEqual([['payments-api', 48, 2]]);
+test('what a stage was judged by stays when it is rolled back', async () => {
+  const shown = () => door.get<RolloutDetail>('/api/v1/rollouts/Allowlist/payments');
+  const before = await shown();
+  expect((await door.call('POST', '/api/v1/rollouts/Allowlist/payments/rollback')).status).toBe(200);
+  await until('it is rolled back', async () => (await shown()).rollout.phase === 'rolled-back');
+  const { rules, judgedAtMs, sites } = await shown();
+  expect({ rules, judgedAtMs }).toEqual({ rules: before.rules, judgedAtMs: before.judgedAtMs });
+  expect(sites.find(({ site }) => site === 't2')).toMatchObject({ hits: 41, verdict: 'fail' });
 });
 
 test('a policy has a rollout also when its name is as long as names may be', async () => {

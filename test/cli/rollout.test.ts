@@ -55,11 +55,11 @@ describe('rollout status', () => {
     expect(out).toContain('allowlist/payments  generation 3  ▶ progressing  stage 2 of 3: test');
     expect(out).toMatch(/^> 2 +test +enforce +◐ soaking +▲ inconclusive +3 +3 +1 +0 +2 +0 +41 +2$/m);
     expect(out).toMatch(/^ {2}3 +prod +enforce +○ waiting +○ not judged yet /m);
-    expect(out).toMatch(/^ {2}payments-api +41 +2 +6$/m);
+    expect(out).toMatch(/^ {2}payments-api +41 +1 +6$/m);
     expect(out).toMatch(
       /^ {2}unexpected +checkout +fraud\.example \(198\.51\.100\.7\) +443\/TCP +2 +1 +test-b$/m,
     );
-    expect(out).toMatch(/^ {2}test-a +● pass +applied \(3\) +41 +0 +0\.8 s +1\.6 s +2\.4 s +61 s$/m);
+    expect(out).toMatch(/^ {2}test-a +● pass +applied \(3\) +41 +0 +43 +0 +0\.8 s +1\.6 s +2\.4 s +61 s$/m);
     expect(out).toMatch(/^ {2}test-c +▲ inconclusive +applied \(3\) .* no traffic$/m);
     expect(sectionOf(out, 'Next')).toEqual([
       'plumbline rollout pause allowlist/payments     begin nothing more; what was applied stays',
@@ -72,7 +72,7 @@ describe('rollout status', () => {
     ]);
   });
 
-  test('tells once why it was rolled back, what is next, and the hits as they were judged', async () => {
+  test('tells once why it was rolled back, and what is next', async () => {
     const [first, second, third] = madeUpRollout(NOW_MS).stages;
     if (first === undefined || second === undefined || third === undefined) throw new Error('three stages');
     const reasons = ['1 of 3 sites failed, 0 may: test-b', 'test-b: 2 connections were denied'];
@@ -89,10 +89,6 @@ describe('rollout status', () => {
         'plumbline apply -f FILE                     begin another generation, corrected',
       ]);
     }
-    const { out } = await cli('rollout status allowlist/payments');
-    expect(sectionOf(out, 'New connections by rule, at test as it was judged')[1]).toMatch(
-      /^payments-api +41/,
-    );
   });
 
   test('where sites of a stage that has passed failed, the next is to have them try it again', async () => {

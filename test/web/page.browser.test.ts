@@ -200,7 +200,11 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
     await page.getByText('fraud.example (198.51.100.7)').waitFor();
     const row = page.getByRole('row', { name: /test-c/ });
     expect(await row.textContent()).toMatch(/inconclusive.*no traffic.*applied, generation 3/);
-    expect(await page.getByRole('row', { name: /test-a/ }).textContent()).toContain('2.4 s');
+    expect(await page.getByRole('row', { name: /test-a/ }).textContent()).toMatch(/410430.*2\.4 s/);
+    // One time for what was judged, of the rules and of the sites; what is refused is of now.
+    const asOf = await page.getByText(/^As judged, as of /).allTextContents();
+    expect([asOf.length, new Set(asOf).size]).toEqual([2, 1]);
+    await page.getByText('Now, by the newest reports of all sites.').waitFor();
     const done = page.getByRole('region', { name: 'Who did what' }).last();
     expect(await done.locator('tbody tr').allTextContents()).toEqual([
       expect.stringMatching(
@@ -235,7 +239,10 @@ describe('the page when things go wrong, on a stand-in for the hub', () => {
       return { ...rollout, phase: 'rolled-back', reason: `its stage failed: ${reasons[0]}`, stages };
     });
     await page.goto(`${standIn.url}/rollouts/allowlist/payments`);
-    await page.getByText('At test as it was judged before it was rolled back.').waitFor();
+    await page
+      .getByText(/^As judged, as of /)
+      .first()
+      .waitFor();
     expect(await page.getByRole('row', { name: /payments-api/ }).textContent()).toContain('41');
     expect(await page.getByText('1 of 3 sites failed').count()).toBe(1);
   });

@@ -83,8 +83,9 @@ function site(name: string, nowMs: number, part: Partial<RolloutSite>): RolloutS
     generation: 3,
     live: true,
     hits: 0,
-    denies: 0,
     unexpectedDenies: 0,
+    now: { hits: 0, unexpectedDenies: 0 },
+    hadItBefore: false,
     ...part,
     effect: {
       committedAtMs,
@@ -125,18 +126,24 @@ export function madeUpDetailOf(rollout: RolloutView, nowMs: number): RolloutDeta
     failedDigests: [],
     acts: madeUpActs(nowMs),
     stage: rollout.stage,
+    judgedAtMs: nowMs - 6000,
     sites: [
       site('test-b', nowMs, {
         reasons: [{ code: 'soaking', text: 'soaking, 5 m of 10 m' }],
         hits: 0,
-        denies: 2,
         unexpectedDenies: 2,
+        now: { hits: 0, unexpectedDenies: 2 },
       }),
       site('test-c', nowMs, { reasons: [{ code: 'no-traffic', text: 'no traffic' }] }),
-      site('test-a', nowMs, { verdict: 'pass', hits: 41, effect: passed }),
+      site('test-a', nowMs, {
+        verdict: 'pass',
+        hits: 41,
+        now: { hits: 43, unexpectedDenies: 0 },
+        effect: passed,
+      }),
     ],
     sitesLeftOut: 0,
-    rules: [{ generation: 3, rule: 'payments-api', hits: 41, probeHits: 6, sites: 2 }],
+    rules: [{ generation: 3, rule: 'payments-api', hits: 41, probeHits: 6, sites: 1 }],
     denied: [{ generation: 3, denied: DENIED, count: 2, sites: 1, examples: ['test-b'] }],
   };
 }

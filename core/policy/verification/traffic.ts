@@ -6,15 +6,15 @@ import { type Found, reason } from './reasons.ts';
 type Rules = NonNullable<SiteEvidence['newest']>['rules'];
 
 /** New connections that each rule decided in this stage, those of probes and of earlier stages apart. */
-function hitsOf({ newest, hitsBefore }: SiteEvidence): Map<string, number> {
+export function hitsOf({ newest, hitsBefore }: SiteEvidence): Map<string, number> {
   const before = new Map(hitsBefore.map(({ rule, hits }) => [rule, hits]));
   const rules: Rules = newest?.rules ?? [];
   return new Map(rules.map(({ rule, hits }) => [rule, Math.max(0, hits - (before.get(rule) ?? 0))]));
 }
 
 /** Of the generation: a connection that several rules match counts with each. */
-export function totalHits(evidence: SiteEvidence): number {
-  return [...hitsOf(evidence).values()].reduce((sum, hits) => sum + hits, 0);
+export function totalOf(hits: ReadonlyMap<string, number>): number {
+  return [...hits.values()].reduce((sum, some) => sum + some, 0);
 }
 
 /** Since the stage began, also when a later report began again at zero. */
@@ -25,7 +25,7 @@ export function unexpectedOf({ newest, ever, unexpectedBefore }: SiteEvidence): 
 export function traffic(question: StageQuestion, evidence: SiteEvidence): Found[] {
   const { generation, minHits, newRules, probes } = question;
   const hits = hitsOf(evidence);
-  const total = totalHits(evidence);
+  const total = totalOf(hits);
   const found: Found[] = [];
   if (total < minHits)
     found.push(

@@ -101,6 +101,14 @@ describe('a stage', () => {
     expect(follow(next, [seen('inconclusive')]).spec.promoted).toHaveLength(1);
   });
 
+  it('that passed shows what it passed with, however its sites go on counting', () => {
+    const passed = follow(started(), [seen(null), ...soaked, seen('pass')]);
+    const later = seen('pass');
+    const verdict = later.verdict === null ? null : { ...later.verdict, hits: 99, unexpectedDenies: 3 };
+    const after = follow(passed.spec, [{ ...later, verdict }], passed.nowMs);
+    expect(stageOf(after.spec).status).toEqual(stageOf(passed.spec).status);
+  });
+
   it('fails also while somebody has it paused, but does not pass', () => {
     const acted = act(follow(started(), [seen(null), ...soaked]).spec, 'pause', 'ada', NOON);
     const paused = acted.ok ? acted.spec : started();

@@ -25,21 +25,28 @@ const RULE_COLUMNS: readonly DataColumn<RuleHits>[] = [
 ];
 
 /** New connections by rule: the proof that a rule is used. */
-export function RuleHitsPanel({ detail: { rules, rollout, stage } }: { detail: RolloutDetail }) {
-  const at = rollout.stages[stage];
+export function RuleHitsPanel({ detail: { rules, stage, judgedAtMs } }: { detail: RolloutDetail }) {
   return (
-    <Panel title="New connections by rule">
-      {at?.phase === 'rolled-back' && at.evaluatedAtMs !== null && (
-        <p class="note">At {at.virtualSite} as it was judged before it was rolled back.</p>
-      )}
+    <Panel title={`New connections by rule, stage ${stage + 1}`}>
+      <AsOf ms={judgedAtMs} />
       <DataTable
         label="New connections by rule"
         columns={RULE_COLUMNS}
         rows={rules}
         keyOf={({ rule }) => rule}
-        empty="No site has reported any yet."
+        empty="Nothing is judged yet."
       />
     </Panel>
+  );
+}
+
+/** Of when the stage's verdict is, its counts, its rules and its sites: of one evaluation. */
+function AsOf({ ms }: { ms: number | null }) {
+  if (ms === null) return null;
+  return (
+    <p class="note">
+      As judged, as of <Moment ms={ms} short />.
+    </p>
   );
 }
 
@@ -69,6 +76,7 @@ const DENIED_COLUMNS: readonly DataColumn<DeniedView>[] = [
 export function DeniedPanel({ denied }: { denied: readonly DeniedView[] }) {
   return (
     <Panel title="Refused destinations">
+      <p class="note">Now, by the newest reports of all sites.</p>
       <DataTable
         label="Refused destinations"
         columns={DENIED_COLUMNS}
@@ -133,24 +141,39 @@ const SITE_COLUMNS: readonly DataColumn<RolloutSite>[] = [
     cell: ({ unexpectedDenies }) =>
       unexpectedDenies > 0 ? <span class="short">{count(unexpectedDenies)}</span> : 0,
   },
+  {
+    title: 'Hits now',
+    hint: 'Since the stage began, by its newest report',
+    shape: 'number',
+    cell: ({ now }) => <span class="muted">{now === null ? '–' : count(now.hits)}</span>,
+  },
+  {
+    title: 'Unexpected now',
+    hint: 'Since the stage began, by its newest report',
+    shape: 'number',
+    cell: ({ now }) => <span class="muted">{now === null ? '–' : count(now.unexpectedDenies)}</span>,
+  },
   ...STEPS.map(
     ([key, title]): DataColumn<RolloutSite> => ({
       title,
       hint: `${title}: since the hub committed the change`,
       shape: 'number',
-      cell: ({ effect }) =>
-        effect[key] === null || effect.committedAtMs === null
-          ? '–'
-          : milliseconds(Math.max(0, effect[key] - effect.committedAtMs)),
+      cell: ({ effect, hadItBefore }) =>
+        hadItBefore && (key === 'appliedAtMs' || key === 'liveAtMs')
+          ? 'already'
+          : effect[key] === null || effect.committedAtMs === null
+            ? '–'
+            : milliseconds(Math.max(0, effect[key] - effect.committedAtMs)),
     }),
   ),
 ];
 
 /** Every site of the stage: its verdict with reasons, and how long the change took to have effect there. */
 export function SitesPanel({ detail }: { detail: RolloutDetail }) {
-  const { sites, sitesLeftOut, stage, rollout } = detail;
+  const { sites, sitesLeftOut, stage, rollout, judgedAtMs } = detail;
   return (
     <Panel title={`Sites of stage ${stage + 1}, ${rollout.stages[stage]?.virtualSite ?? ''}`} shape="wide">
+      <AsOf ms={judgedAtMs} />
       <DataTable
         label="Sites of the stage"
         columns={SITE_COLUMNS}

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { RolloutDetail } from '../../../core/model/policy-view.ts';
+import type { RolloutDetail, RolloutView } from '../../../core/model/policy-view.ts';
 import type { Role } from '../../../core/model/role.ts';
 import { ROLLOUT_SIGNS, whyOf } from '../../../core/rollout-words.ts';
 import { getSession } from '../hub.ts';
@@ -13,6 +13,9 @@ import { ActsPanel, DeniedPanel, RuleHitsPanel, SitesPanel } from './evidence.ts
 import { SignMark } from './sign.tsx';
 import { Stages } from './stages.tsx';
 import { useRollout } from './use-rollout.ts';
+
+/** As many as of the other stages. */
+const REASONS_SHOWN = 2;
 
 /** One rollout: its stages, the sites of one of them, what the traffic did, and what can be done. */
 export function RolloutPage({ name, state }: { name: string; state: FeedState }) {
@@ -61,7 +64,8 @@ function Detail({
   const nowMs = useNowMs() + state.hubOffsetMs;
   const stale = state.phase !== 'live';
   // The live stream is ahead of what was asked for.
-  const rollout = state.fleet?.rollouts.find((one) => one.name === detail.rollout.name) ?? detail.rollout;
+  const live = state.fleet?.rollouts.find((one) => one.name === detail.rollout.name);
+  const rollout = live === undefined ? detail.rollout : withJudged(live, detail);
   const why = whyOf(rollout);
   return (
     <>
@@ -90,6 +94,21 @@ function Detail({
       </div>
     </>
   );
+}
+
+/** The stage of which sites and rules are shown is shown as of the same evaluation, as long as it is where it was then. */
+function withJudged(live: RolloutView, { rollout, stage: shown }: RolloutDetail): RolloutView {
+  const judged = rollout.stages[shown];
+  const isSame = (one: RolloutView['stages'][number]) =>
+    live.generation === rollout.generation &&
+    one.startedAtMs === judged?.startedAtMs &&
+    one.phase === judged?.phase;
+  const stages = live.stages.map((one, i) =>
+    i === shown && judged !== undefined && isSame(one)
+      ? { ...judged, reasons: judged.reasons.slice(0, REASONS_SHOWN) }
+      : one,
+  );
+  return { ...live, stages };
 }
 
 /** In whose role the page asks; null until the hub has said. */
