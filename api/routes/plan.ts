@@ -7,10 +7,11 @@ import { AllowlistDocument, type AllowlistSpec } from '../../core/model/allowlis
 import { Plan } from '../../core/model/plan.ts';
 import { PolicyReport } from '../../core/model/policy-report.ts';
 import { VirtualSiteDocument, type VirtualSiteSpec } from '../../core/model/resource.ts';
-import { rolloutName } from '../../core/model/rollout.ts';
+import { type Allowlist, type Rollout, rolloutName } from '../../core/model/rollout.ts';
 import { SpecBody, specKey } from '../../core/model/signed.ts';
 import { SiteId } from '../../core/model/site.ts';
 import type { SiteState } from '../../core/model/site-state.ts';
+import { digestOf } from '../../core/policy/digest.ts';
 import { type OtherPolicy, type PlannedSite, plan, type Running } from '../../core/policy/plan.ts';
 import type { Store } from '../../core/ports/store.ts';
 import type { TableView } from '../../core/ports/table.ts';
@@ -91,9 +92,18 @@ export function planRoute(app: App, { directory, store, fleet, specs }: Parts): 
         ),
         promoted: promotedSpecs(known, name, specs()),
         others: otherPolicies(known, name),
+        rollouts: isThere(document, stored) ? [] : othersOf(known, name),
       }) satisfies Plan;
     },
   });
+}
+
+function isThere({ spec, rollout }: AllowlistDocument, stored: Allowlist['spec'] | null): boolean {
+  return stored?.digest === digestOf(spec) && isDeepStrictEqual(stored.rollout, rollout);
+}
+
+function othersOf({ rollouts }: Directory, name: string): Rollout['spec'][] {
+  return [...rollouts.values()].flatMap(({ spec }) => (spec.policy.name === name ? [] : [spec]));
 }
 
 type Asked = { document: AllowlistDocument; given: VirtualSites };

@@ -5,6 +5,7 @@ import type { AllowlistDocument, AllowlistSpec, Mode } from '../model/allowlist.
 import type { Plan, PlannedOutcome, Violation } from '../model/plan.ts';
 import type { PolicyReport } from '../model/policy-report.ts';
 import type { VirtualSiteSpec } from '../model/resource.ts';
+import type { Rollout } from '../model/rollout.ts';
 import type { Labels, SiteKind } from '../model/site.ts';
 import type { Workload } from '../ports/enforcer.ts';
 import { matches, parseSelector, type Selector } from '../selector.ts';
@@ -13,6 +14,7 @@ import type { PortRange } from './destination.ts';
 import { digestOf } from './digest.ts';
 import { peersOf } from './guard.ts';
 import { asksApproval, guardsAt, ownerOf } from './guards.ts';
+import { notBegun } from './not-begun.ts';
 import { ruleDifference } from './rule-diff.ts';
 import { type StageWorld, stageFaults } from './stage-faults.ts';
 import { stagePlan } from './strategy.ts';
@@ -60,6 +62,8 @@ export type PlanInput = {
   /** What each virtual site was promoted to, of this policy. */
   promoted: ReadonlyMap<string, Running>;
   others: readonly OtherPolicy[];
+  /** Rollouts of other policies; none when the document is there as it is, which nothing then begins. */
+  rollouts: readonly Rollout['spec'][];
 };
 type Selectors = ReadonlyMap<string, Selector>;
 
@@ -90,7 +94,7 @@ export function plan(input: PlanInput): Plan {
     ),
     names: namesOf(document.spec),
     overlaps: overlaps(input, placed, selectors),
-    violations: distinct([...stages, ...compiled.violations]),
+    violations: distinct([...stages, ...notBegun(input, world), ...compiled.violations]),
     notes: notes(input, world),
   };
 }
@@ -359,7 +363,7 @@ function portText({ protocol, from, to }: PortRange): string {
   return `${from === to ? from : `${from}-${to}`}/${protocol}`;
 }
 
-function notes({ document, changed, failedDigests }: PlanInput, world: StageWorld): string[] {
+function notes({ document, changed }: PlanInput, world: StageWorld): string[] {
   const { spec, rollout } = document;
   const dropped = (direction: string) =>
     `the selected workloads are isolated for ${direction}: new connections that no rule of any allowlist lets through are refused`;
@@ -381,8 +385,6 @@ function notes({ document, changed, failedDigests }: PlanInput, world: StageWorl
         `${virtualSite} needs the agreement of an approver who is not its author, by the guard of ${ownerOf(held)}`,
       );
   }
-  if (failedDigests.includes(digestOf(spec)))
-    lines.push('this very content failed its verification before: it is begun anew by `apply --retry` alone');
   for (const name of changed)
     lines.push(`virtual site ${name} is taken as it is in the same documents, not as the hub has it`);
   return [...new Set(lines)];

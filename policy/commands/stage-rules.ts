@@ -1,18 +1,15 @@
 import type { AllowlistDocument, AllowlistSpec, Stage } from '../../core/model/allowlist.ts';
 import type { VirtualSiteSpec } from '../../core/model/resource.ts';
-import { rolloutName } from '../../core/model/rollout.ts';
-import { sharedSite } from '../../core/policy/guards.ts';
+import { busyFault } from '../../core/policy/busy.ts';
 import {
   guardStageFaults,
   type StageFault,
   selectorFault,
   stageFaults,
 } from '../../core/policy/stage-faults.ts';
-import type { Selector } from '../../core/selector.ts';
-import { selectorOf } from '../../core/selector-of.ts';
 import type { PolicyFacts } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
-import { coursesOf, isUnverified, stageOf } from '../rollout/assigned.ts';
+import { coursesOf } from '../rollout/assigned.ts';
 import { type Outcome, refuse } from './outcome.ts';
 
 /** Why the strategy's stages can't be what they are, or null. */
@@ -55,24 +52,11 @@ function firstOf(faults: Iterable<StageFault>): Outcome | null {
   return null;
 }
 
-/** Another policy whose stage is not verified yet holds the sites that this one is about to change; null when none does. */
+/** Why another policy's rollout keeps this one from a virtual site, or null. */
 export function busy(policy: string, virtualSite: string, registered: Registered): Outcome | null {
-  const own = rolloutName('Allowlist', policy);
-  const wanted = selectorNamed(virtualSite, registered);
-  for (const { metadata, spec } of registered.allRollouts()) {
-    if (metadata.name === own || !isUnverified(spec)) continue;
-    const { status } = stageOf(spec);
-    const site = sharedSite(wanted, selectorNamed(status.virtualSite, registered), registered);
-    if (site === null && status.virtualSite !== virtualSite) continue;
-    return refuse(
-      'rollout-busy',
-      `${spec.policy.kind} ${spec.policy.name}, generation ${spec.generation}, is not verified at ${status.virtualSite} yet${site === null ? '' : `, which shares site ${site} with ${virtualSite}`}; one at a time, so that it is known whose doing it is: wait until it passed, or \`plumbline rollout rollback ${spec.policy.kind}/${spec.policy.name}\``,
-    );
-  }
-  return null;
-}
-
-function selectorNamed(name: string, registered: Registered): Selector | null {
-  const virtualSite = registered.virtualSite(name);
-  return virtualSite === undefined ? null : selectorOf(virtualSite.spec);
+  const others = [...registered.allRollouts()].flatMap(({ spec }) =>
+    spec.policy.name === policy ? [] : [spec],
+  );
+  const fault = busyFault(virtualSite, others, registered);
+  return fault === null ? null : refuse('rollout-busy', `${fault.problem}; ${fault.remedy}`);
 }

@@ -1,8 +1,7 @@
 import type { RolloutAction } from '../../core/model/rollout.ts';
+import { isOnItsWay, isUnverified } from '../../core/policy/busy.ts';
 import {
   assignedOf,
-  isOnItsWay,
-  isUnverified,
   nextVersion,
   type RolloutSpec,
   type RolloutStage,

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Allowlist, Rollout } from '../../core/model/rollout.ts';
 import type { Assigned, Version } from '../../core/model/signed.ts';
+import { isOnItsWay } from '../../core/policy/busy.ts';
 import { stagePlan } from '../../core/policy/strategy.ts';
 
 export type RolloutSpec = Rollout['spec'];
@@ -57,17 +58,6 @@ export function coursesOf(spec: RolloutSpec): Course[] {
     next: virtualSite === active ? assignedOf(spec) : null,
     threshold: virtualSite === active ? spec.threshold : 0,
   }));
-}
-
-/** Whether sites of the stage have, or are about to have, what was not yet promoted. */
-export function isOnItsWay(spec: RolloutSpec): boolean {
-  const { phase } = stageOf(spec).status;
-  return spec.phase !== 'completed' && ['rolling', 'soaking', 'passed', 'failed'].includes(phase);
-}
-
-/** Whether that has not passed yet. */
-export function isUnverified(spec: RolloutSpec): boolean {
-  return isOnItsWay(spec) && stageOf(spec).status.phase !== 'passed';
 }
 
 /** Raises the version when sites are to do something else than before; a stage that just began is dated by it. */

@@ -1,14 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { compareVersions } from '../../core/model/signed.ts';
+import { isOnItsWay } from '../../core/policy/busy.ts';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
-import {
-  assignedOf,
-  emptyStages,
-  isOnItsWay,
-  type RolloutSpec,
-  type RolloutStage,
-  stageOf,
-} from './assigned.ts';
+import { assignedOf, emptyStages, type RolloutSpec, type RolloutStage, stageOf } from './assigned.ts';
 
 /** A range of evidence begins with the minute, so that sites that come together are asked about together. */
 const GRAIN_MS = 60_000;

@@ -1,10 +1,11 @@
 import { MOST_FAILED_DIGESTS } from '../../core/model/rollout.ts';
 import { plural } from '../../core/plural.ts';
+import { isOnItsWay } from '../../core/policy/busy.ts';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
 import { onFailure } from '../../core/policy/strategy.ts';
 import { paused, promoteStage, rollBack } from './act.ts';
 import { HUB_ITSELF, withAct } from './acts.ts';
-import { isOnItsWay, type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
+import { type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
 import { WHOLE } from './start.ts';
 import { nextThreshold } from './threshold.ts';
 import { nameOf, type Told } from './told.ts';

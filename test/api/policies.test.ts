@@ -154,6 +154,25 @@ describe('a policy that was applied', () => {
     ]);
   });
 
+  test('another one to the same sites waits for it, which its plan says as its refusal does', async () => {
+    const document = { ...payments(), metadata: { name: 'audit' } };
+    const planOf = async (name: string, body: object) =>
+      (await door.call('POST', `/api/v1/policies/Allowlist/${name}/plan`, { body: { document: body } })).body;
+    const refused = await put(door, 'Allowlist', 'audit', document);
+    expect(refused.body).toMatchObject({ code: 'rollout-busy' });
+    expect(await planOf('audit', document)).toMatchObject({
+      violations: [
+        {
+          pointer: '/rollout/stages/0/virtualSite',
+          virtualSite: 'test',
+          problem: expect.stringContaining('Allowlist payments, generation 1, is not verified at test yet'),
+          remedy: expect.stringContaining('`plumbline rollout rollback Allowlist/payments`'),
+        },
+      ],
+    });
+    expect(await planOf('payments', payments())).toMatchObject({ violations: [] });
+  });
+
   test('its hits are each site’s newest, added up by rule, and refusals by destination', async () => {
     const hits = await door.get<PolicyHits>('/api/v1/policies/Allowlist/payments/hits');
     expect(hits.sites).toBe(1);

@@ -70,6 +70,7 @@ function planned(change: Partial<PlanInput> = {}) {
     changed: [],
     promoted: new Map(),
     others: [],
+    rollouts: [],
     ...change,
   });
 }
@@ -357,10 +358,9 @@ test('an approver is asked for where a guard wants one', () => {
 });
 
 test('content that failed before is begun anew by a retry alone', () => {
-  const { digest, notes } = planned();
-  const before = /failed its verification before/;
-  expect(notes.join()).not.toMatch(before);
-  expect(planned({ failedDigests: [digest] }).notes.join()).toMatch(before);
+  const { violations } = planned({ failedDigests: [planned().digest] });
+  expect(violations).toMatchObject([{ pointer: '/spec', problem: expect.stringContaining('failed') }]);
+  expect(violations[0]?.remedy).toContain('`plumbline apply -f <file> --retry`');
 });
 
 describe('a difference of lines', () => {

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { Mode } from '../../../core/model/allowlist.ts';
 import type { Verdict } from '../../../core/model/rollout.ts';
 import { ROLLOUT_ACTIONS, type RolloutAction } from '../../../core/model/rollout.ts';
+import { isOnItsWay } from '../../../core/policy/busy.ts';
 import { act } from '../../../policy/rollout/act.ts';
-import { coursesOf, isOnItsWay, type RolloutSpec, stageOf } from '../../../policy/rollout/assigned.ts';
+import { coursesOf, type RolloutSpec, stageOf } from '../../../policy/rollout/assigned.ts';
 import { step } from '../../../policy/rollout/step.ts';
 import { NOON, seen, standing, started } from './rollout-parts.ts';
 
