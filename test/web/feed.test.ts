@@ -164,6 +164,20 @@ describe('the live feed', () => {
     expect(world.connections).toHaveLength(2);
   });
 
+  test('with nobody signed in no connection is opened, and with a hub that can not be asked one is', async () => {
+    for (const [answer, phase, opened] of [
+      ['signed-out', 'signed-out', 0],
+      ['unreachable', 'connecting', 1],
+      ['signed-in', 'connecting', 1],
+    ] as const) {
+      world = new TestWorld();
+      world.answer = answer;
+      feed = new Feed(world);
+      await feed.startIfSignedIn();
+      expect([feed.state.phase, world.connections.length]).toEqual([phase, opened]);
+    }
+  });
+
   test('a session that is over ends the trying and forgets what was shown', async () => {
     world.hears(snapshot(1));
     world.answer = 'signed-out';

@@ -26,7 +26,7 @@ export function Frame() {
     document.documentElement.dataset.phase = state.phase;
   }, [state.phase]);
   useEffect(() => {
-    if (!entering) feed.start();
+    if (!entering) void feed.startIfSignedIn();
     const retry = () => {
       if (!document.hidden) feed.retryNow();
     };

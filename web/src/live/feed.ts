@@ -81,6 +81,12 @@ export class Feed {
     if (this.#socket === null) this.#connect();
   }
 
+  /** As `start`, but a hub that knows no session is not dialled: browsers show a refused connection as an error. */
+  async startIfSignedIn(): Promise<void> {
+    if ((await this.#world.session()) === 'signed-out') this.#signedOut();
+    else this.start();
+  }
+
   /** Idempotent; keeps the last picture. */
   stop(): void {
     this.#drop();
