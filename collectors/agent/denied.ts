@@ -19,6 +19,8 @@ export type DeniedWorld = {
   isProbed: (policy: Chosen, place: ProbeTarget) => boolean;
 };
 
+const MAX_KNOWN = 8192;
+
 type SpecWorld = Pick<DeniedWorld, 'specs' | 'workloads'>;
 
 /**
@@ -89,23 +91,37 @@ export function holdersOf(
   world: SpecWorld & Pick<DeniedWorld, 'namesOf'>,
 ): (flow: ObservedFlow) => readonly string[] {
   const all = sets.map((policies) => inForceOf(state, policies, world));
+  // The same flows come with every reading.
+  const known = new Map<string, readonly string[]>();
   return (flow) => {
-    const holders = new Set<string>();
-    for (const inForce of all) {
-      const own = inForce.filter((one) => isEnforced(one, flow.workload, flow.direction));
-      if (own.length === 0) return [];
-      const lets = (spec: AllowlistSpec) => permits(spec, flow, world.namesOf);
-      // It was not made while these were in force.
-      if (!own.some(({ spec }) => lets(spec))) continue;
-      const those = own.filter(
-        ({ spec, before }) =>
-          !lets(spec) || (before !== null && isolates(before, flow.direction) && !lets(before)),
-      );
-      if (those.length === 0) return [];
-      for (const { key } of those) holders.add(key);
-    }
-    return [...holders];
+    const id = `${placeId(flow)} ${world.namesOf(flow.address).join(' ')}`;
+    const held = known.get(id) ?? heldBy(all, flow, world.namesOf);
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(id, held);
+    return held;
   };
+}
+
+function heldBy(
+  sets: readonly (readonly InForce[])[],
+  flow: ObservedFlow,
+  namesOf: DeniedWorld['namesOf'],
+): readonly string[] {
+  const holders = new Set<string>();
+  for (const inForce of sets) {
+    const own = inForce.filter((one) => isEnforced(one, flow.workload, flow.direction));
+    if (own.length === 0) return [];
+    const lets = (spec: AllowlistSpec) => permits(spec, flow, namesOf);
+    // It was not made while these were in force.
+    if (!own.some(({ spec }) => lets(spec))) continue;
+    const those = own.filter(
+      ({ spec, before }) =>
+        !lets(spec) || (before !== null && isolates(before, flow.direction) && !lets(before)),
+    );
+    if (those.length === 0) return [];
+    for (const { key } of those) holders.add(key);
+  }
+  return [...holders];
 }
 
 type InForce = {

@@ -41,6 +41,8 @@ export type Seen = {
   flows: FlowReport;
 };
 
+type Holders = { from: readonly unknown[]; of: ReturnType<typeof holdersOf> };
+
 const MAX_FLOWS = 64;
 /** Probes and connections from before are looked at every so many intervals, and not more often than that. */
 const CLOSER = { intervals: 5, leastMs: 5000 } as const;
@@ -62,6 +64,7 @@ export class Watching {
   #evicted = 0;
   /** What was in force since flows were taken down last; null where nobody knows. */
   #since: (readonly Chosen[])[] | null = null;
+  #holders: Holders | null = null;
 
   constructor(options: WatchingOptions) {
     const { memory, names, clock, intervalMs, dataplane, world } = options;
@@ -175,8 +178,7 @@ export class Watching {
     const { remembered, world, names, logger } = this.#options;
     const now = this.#now();
     const namesOf = names.namesOf;
-    const since = this.#since === null ? null : [...this.#since, policies];
-    const held = since === null ? null : holdersOf(remembered.state, since, { ...world, namesOf });
+    const held = this.#since === null ? null : this.#holdersSince(this.#since, policies);
     this.#lookBack.note(observed.flows, now, held);
     this.#since = [policies];
     for (const policy of policies) {
@@ -193,6 +195,18 @@ export class Watching {
       if (!isFull(error)) throw error;
       logger.error({ site: world.site, why: error.message }, 'policy.memory-full');
     }
+  }
+
+  /** The same as long as nothing changes. */
+  #holdersSince(since: readonly (readonly Chosen[])[], policies: readonly Chosen[]): Holders['of'] {
+    const { remembered, world, names } = this.#options;
+    const { good, previous } = remembered.state;
+    const sets = [...new Set([...since, policies])];
+    const from: unknown[] = [...sets, good.policies, previous];
+    const before = this.#holders?.from ?? [];
+    if (this.#holders === null || before.length !== from.length || from.some((one, i) => one !== before[i]))
+      this.#holders = { from, of: holdersOf(remembered.state, sets, { ...world, namesOf: names.namesOf }) };
+    return this.#holders.of;
   }
 
   get #evidence(): Evidence {
