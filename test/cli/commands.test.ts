@@ -374,16 +374,6 @@ describe('an answer that is no good', () => {
   });
 });
 
-test('signin prints a link that signs in once, and nothing else on standard output', async () => {
-  const url = 'http://127.0.0.1:7117/signin#abc';
-  hub.on('POST /api/v1/session/link', () => ({ value: { url, expiresAtMs: 1 } }));
-  expect(await cli('signin')).toEqual({
-    code: 0,
-    out: `${url}\n`,
-    err: 'It signs you in once; it is good for 10 minutes.\n',
-  });
-});
-
 test('--version is the version alone', async () => {
   expect(await cli('--version')).toEqual({ code: 0, out: '0.1.0-test\n', err: '' });
 });
