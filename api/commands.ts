@@ -83,9 +83,9 @@ export class Commands {
         'the change is recorded, but no control role answered in time; it takes effect when one runs. See that `plumbline control` (or `up`) is running, then look before you repeat the change',
       );
     const { ok, code = 'internal', detail = '', pointer, effect = 'unchanged', stands = null } = result.spec;
-    const { warning } = result.spec;
+    const { warning, errors } = result.spec;
     if (ok) return { ok: true, effect, stands, detail, ...(warning !== undefined && { warning }) };
-    return refused(isCode(code) ? code : 'internal', detail, pointer);
+    return refused(isCode(code) ? code : 'internal', detail, pointer, errors);
   }
 
   /** Null once the log has it. */
@@ -126,8 +126,12 @@ export class Commands {
   }
 }
 
-function refused(code: ProblemCode, detail: string, pointer?: string): Submitted {
-  const errors = pointer === undefined ? undefined : [{ pointer, detail }];
+function refused(
+  code: ProblemCode,
+  detail: string,
+  pointer?: string,
+  errors = pointer === undefined ? undefined : [{ pointer, detail }],
+): Submitted {
   return { ok: false, problem: problem(code, detail, errors) };
 }
 

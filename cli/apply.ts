@@ -3,7 +3,7 @@ import type { SourceDocument } from '../core/document.ts';
 import { Applied } from '../core/model/view.ts';
 import { beginRun, type CommandContext, type CommandRun } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
-import { faultText, readSources } from './source-files.ts';
+import { faultText, placedText, readSources } from './source-files.ts';
 
 export function addApplyCommand(program: Command, context: CommandContext): void {
   program
@@ -27,7 +27,8 @@ async function applyAll(run: CommandRun, given: readonly SourceDocument[], isRet
   const hub = run.hub();
   const applied: Applied[] = [];
   const isText = run.format === 'table' || run.format === 'wide';
-  for (const { file, line, document } of documents) {
+  for (const source of documents) {
+    const { file, line, document } = source;
     const { kind, metadata } = document;
     const path = `/api/v1/policies/${kind}/${encodeURIComponent(metadata.name)}`;
     try {
@@ -41,9 +42,13 @@ async function applyAll(run: CommandRun, given: readonly SourceDocument[], isRet
       if (!(error instanceof Refusal)) throw error;
       if (!isText) run.print(applied, () => []);
       const done = `${applied.length} of ${documents.length} were applied.`;
+      const [first, ...rest] = error.problem.errors ?? [];
+      const more = rest.map(({ pointer, detail }) => `\n${placedText(source, pointer, detail)}`);
       throw new Refusal(
         error.exitCode,
-        `${file}:${line}: ${kind}/${metadata.name}: ${error.message}\n${done}`,
+        first === undefined
+          ? `${file}:${line}: ${kind}/${metadata.name}: ${error.message}\n${done}`
+          : `${placedText(source, first.pointer, first.detail)}${more.join('')}\n${kind}/${metadata.name} was refused [${error.problem.code}]. ${done}`,
       );
     }
   }

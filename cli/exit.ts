@@ -1,3 +1,5 @@
+import type { Problem } from '../core/problem.ts';
+
 /** Exit codes that scripts rely on. */
 export const EXIT = {
   done: 0,
@@ -13,9 +15,12 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Ends a command with a code, and one line that names what is wrong and its remedy; an empty message is said already. */
 export class Refusal extends Error {
   readonly exitCode: ExitCode;
-  constructor(exitCode: ExitCode, message = '') {
+  /** The hub's refusal, and what it says of fields of the document that it was sent. */
+  readonly problem: Pick<Problem, 'errors'> & { code: string };
+  constructor(exitCode: ExitCode, message = '', problem: Refusal['problem'] = { code: '' }) {
     super(message);
     this.name = 'Refusal';
     this.exitCode = exitCode;
+    this.problem = problem;
   }
 }

@@ -174,7 +174,7 @@ function refusalOf(status: number, value: unknown, { url }: Connection): Refusal
   const lines = more.map(({ pointer, detail }) => `\n  ${pointer || '/'}: ${detail}`);
   const text = said.charAt(0).toUpperCase() + said.slice(1);
   const sentence = hint !== '' && !/[.!?]$/.test(text) ? `${text}.` : text;
-  return new Refusal(code, `${sentence}${hint} [${value.code}]${lines.join('')}`);
+  return new Refusal(code, `${sentence}${hint} [${value.code}]${lines.join('')}`, value);
 }
 
 function parseJson(text: string): unknown {

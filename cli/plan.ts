@@ -5,7 +5,7 @@ import { plural } from '../core/plural.ts';
 import { beginRun, type CommandContext } from './command-context.ts';
 import { EXIT, Refusal } from './exit.ts';
 import type { Paint } from './sign.ts';
-import { faultText, readSources } from './source-files.ts';
+import { faultText, placedText, readSources } from './source-files.ts';
 import { type Column, plainText, renderTable } from './table.ts';
 
 export function addPlanCommand(program: Command, context: CommandContext): void {
@@ -81,7 +81,10 @@ function planLines(plan: Plan, source: SourceDocument | undefined, paint: Paint)
     ...section('Notes', plan.notes, title),
     ...section(
       'Violations',
-      plan.violations.map(({ pointer, problem, remedy }) => paint('31', `${pointer}: ${problem}; ${remedy}`)),
+      plan.violations.map(({ pointer, problem, remedy }) => {
+        const text = `${problem}; ${remedy}`;
+        return paint('31', source === undefined ? `${pointer}: ${text}` : placedText(source, pointer, text));
+      }),
       title,
     ),
   ];

@@ -37,6 +37,12 @@ export function faultText({ file, line, column, field, problem, remedy }: Source
   return `${file}:${line}:${column}: ${field === '' ? '' : `${field}: `}${problem}; ${remedy}`;
 }
 
+/** The same for what the hub says of a field of a document. */
+export function placedText(source: SourceDocument, pointer: string, text: string): string {
+  const { file, line, column, field } = source.placed({ pointer, problem: text, remedy: '' });
+  return `${file}:${line}:${column}: ${field === '' ? '' : `${field}: `}${text}`;
+}
+
 function filesOf(name: string): string[] {
   if (!existsSync(name)) throw new Refusal(EXIT.usage, `There is no file or folder ${name}.`);
   if (!statSync(name).isDirectory()) return [name];

@@ -131,6 +131,9 @@ export const Issuer = resource(
 );
 export type Issuer = Static<typeof Issuer>;
 
+/** Fields at fault that one refusal names at most. */
+export const MOST_ERRORS = 64;
+
 /** What became of a command, kept until the newest 1,000 push it out. */
 export const CommandResult = resource(
   'CommandResult',
@@ -144,6 +147,10 @@ export const CommandResult = resource(
     warning: Type.Optional(Type.String()),
     /** JSON pointer to the field of the document that is at fault, when it is one. */
     pointer: Type.Optional(Type.String()),
+    /** Every field at fault, that one too, where more than one may be. */
+    errors: Type.Optional(
+      Type.Array(Type.Object({ pointer: Type.String(), detail: Type.String() }), { maxItems: MOST_ERRORS }),
+    ),
     /** What the resource is after the command; absent when there is none (any more). */
     stands: Type.Optional(Revision),
     /** Whether anything changed: applying the same document twice is `unchanged`. */

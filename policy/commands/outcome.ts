@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Metadata } from '../../core/model/metadata.ts';
 import type { Command, CommandResult } from '../../core/model/resource.ts';
-import type { ProblemCode } from '../../core/problem.ts';
+import type { Problem, ProblemCode } from '../../core/problem.ts';
 import type { Change } from '../registry.ts';
 import type { Told } from '../rollout/told.ts';
+
+type FieldErrors = NonNullable<Problem['errors']>;
 
 /** What a command comes to: what changes, or why it is refused and what to do about it. */
 export type Outcome =
@@ -17,7 +19,7 @@ export type Outcome =
       detail?: string;
       warning?: string;
     }
-  | { ok: false; code: ProblemCode; detail: string; pointer?: string };
+  | { ok: false; code: ProblemCode; detail: string; pointer?: string; errors?: FieldErrors };
 
 /**
  * Who asks, and when, by the log's own stamp: never by the caller's clock or this machine's, so that the same record
@@ -28,9 +30,15 @@ export type Asked = { id: string; by: string; role: Command['role']; nowMs: numb
 /** The most resources of a kind, so that every role can hold them all in memory. */
 export const MOST = { Site: 100_000, VirtualSite: 1_000, Token: 1_000, Allowlist: 1_000 } as const;
 
-/** `pointer` is the field of the document that is at fault, when it is one. */
-export function refuse(code: ProblemCode, detail: string, pointer?: string): Outcome {
-  return { ok: false, code, detail, ...(pointer !== undefined && { pointer }) };
+/** `pointer` is the field of the document that is at fault, when it is one; `errors` are all where there may be more. */
+export function refuse(code: ProblemCode, detail: string, pointer?: string, errors?: FieldErrors): Outcome {
+  return {
+    ok: false,
+    code,
+    detail,
+    ...(pointer !== undefined && { pointer }),
+    ...(errors !== undefined && { errors }),
+  };
 }
 
 export function full(kind: keyof typeof MOST, noun: string): Outcome {

@@ -1,5 +1,5 @@
 import type { AllowlistDocument, AllowlistSpec, Stage } from '../../core/model/allowlist.ts';
-import type { VirtualSiteSpec } from '../../core/model/resource.ts';
+import { MOST_ERRORS, type VirtualSiteSpec } from '../../core/model/resource.ts';
 import { busyFault } from '../../core/policy/busy.ts';
 import {
   guardStageFaults,
@@ -27,7 +27,7 @@ export function unfitStages(
       .filter((other) => other.spec.policy.name !== metadata.name)
       .map((other) => ({ virtualSites: coursesOf(other.spec).map(({ virtualSite }) => virtualSite) })),
   };
-  return firstOf(stageFaults({ spec, rollout }, world));
+  return refusal(stageFaults({ spec, rollout }, world));
 }
 
 /** Why a virtual site that a policy goes to can't be what it would be, or null. */
@@ -43,13 +43,17 @@ export function brokenGuard(
   registered: Registered,
   pointer: string,
 ): Outcome | null {
-  return firstOf(guardStageFaults(spec, stage, registered, pointer));
+  return refusal(guardStageFaults(spec, stage, registered, pointer));
 }
 
-function firstOf(faults: Iterable<StageFault>): Outcome | null {
-  for (const { code, problem, remedy, pointer } of faults)
-    return refuse(code, `${problem}; ${remedy}`, pointer);
-  return null;
+/** For the first of them, with all. */
+function refusal(faults: Iterable<StageFault>): Outcome | null {
+  const all = [...faults];
+  const [first] = all;
+  if (first === undefined) return null;
+  const { code, problem, remedy, pointer } = first;
+  const errors = all.map((one) => ({ pointer: one.pointer, detail: `${one.problem}; ${one.remedy}` }));
+  return refuse(code, `${problem}; ${remedy}`, pointer, errors.slice(0, MOST_ERRORS));
 }
 
 /** Why another policy's rollout keeps this one from a virtual site, or null. */

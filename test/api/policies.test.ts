@@ -50,17 +50,27 @@ describe('before anything is applied', () => {
       virtualSite('strict', { selector: 'env=none', guard: { forbidden: ['10.0.0.0/8'] } }),
     );
     const body = {
-      ...payments({ egress: [{ name: 'r', to: [{ cidr: '10.1.0.0/16', ports: ['443/TCP'] }] }] }),
+      ...payments({
+        egress: [
+          { name: 'r', to: ['10.1.0.0/16', '10.2.0.0/16'].map((cidr) => ({ cidr, ports: ['443/TCP'] })) },
+        ],
+      }),
       rollout: { stages: [{ virtualSite: 'strict' }] },
     };
     const planned = await door.call('POST', '/api/v1/policies/Allowlist/payments/plan', {
       body: { document: body },
     });
     expect(planned.body).toMatchObject({
-      violations: [{ pointer: '/spec/egress/0/to/0', virtualSite: 'strict' }],
+      violations: [
+        { pointer: '/spec/egress/0/to/0', virtualSite: 'strict' },
+        { pointer: '/spec/egress/0/to/1', virtualSite: 'strict' },
+      ],
     });
     const applied = await put(door, 'Allowlist', 'payments', body);
     expect([applied.status, fieldOf(applied.body, 'code')]).toEqual([422, 'guard-rail']);
+    expect(applied.body).toMatchObject({
+      errors: [{ pointer: '/spec/egress/0/to/0' }, { pointer: '/spec/egress/0/to/1' }],
+    });
   });
 
   test('a document with faults is refused with each of them, for a plan as for an apply', async () => {
