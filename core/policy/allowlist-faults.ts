@@ -56,12 +56,20 @@ function specFaults(spec: unknown): Fault[] {
   return [
     ...selectorFaults(fieldOf(spec, 'namespaces'), '/spec/namespaces'),
     ...selectorFaults(fieldOf(spec, 'workloads'), '/spec/workloads'),
+    ...emptyText(fieldOf(spec, 'workloads')),
     ...(forms.spec.Check(spec) ? wholeFaults(spec) : []),
     ...repeatedNames(egress, '/spec/egress', 'rules'),
     ...peers(egress, 'egress', 'to'),
     ...repeatedNames(ingress, '/spec/ingress', 'rules', egress),
     ...peers(ingress, 'ingress', 'from'),
   ];
+}
+
+/** As a template leaves it whose variable was not set: it would select everything by accident. */
+function emptyText(selector: unknown): Fault[] {
+  if (typeof selector !== 'string' || selector.trim() !== '') return [];
+  const remedy = 'name labels, as `app=checkout`; every workload is `{}`';
+  return [{ pointer: '/spec/workloads', problem: 'the selector is empty text', remedy }];
 }
 
 function wholeFaults(spec: AllowlistSpec): Fault[] {

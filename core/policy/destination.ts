@@ -118,7 +118,8 @@ function parseUrl(text: string): ParsedPeer {
       'use https, http, tcp://host:port or udp://host:port',
     );
   const part = rest.startsWith('/') ? 'path' : rest.startsWith('?') ? 'query' : 'fragment';
-  if (rest !== '')
+  // A bare slash, as copied from a browser, says no more than none.
+  if (rest !== '' && rest !== '/')
     return fault('', `a ${part} ("${rest}") can't be enforced by address and port`, `leave the ${part} out`);
   const user = authority.lastIndexOf('@');
   if (user >= 0)

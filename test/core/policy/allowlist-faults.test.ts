@@ -51,6 +51,7 @@ describe('what is taken', () => {
         'mode: audit\n      probes: [{name: no, to: "https://canary.example", expect: deny}]',
       ),
     ],
+    ['a URL with nothing but a slash for a path', peer('"https://api.payments.example/"')],
   ])('%s', (_what, text) => {
     expect(faultsOf(text)).toEqual([]);
   });
@@ -102,6 +103,11 @@ describe('what is refused is named with line, field and remedy', () => {
       'an exception outside its network',
       peer('{cidr: 203.0.113.0/24, except: [203.0.112.0/25], ports: [443/TCP]}'),
       '8:44 spec.egress[0].to[0].except[0]: 203.0.112.0/25 does not lie in 203.0.113.0/24; leave it out, or widen the network',
+    ],
+    [
+      'a selector that a template left empty',
+      GOOD.replace('{matchLabels: {app: checkout}}', '""'),
+      '5:3 spec.workloads: the selector is empty text; name labels, as `app=checkout`; every workload is `{}`',
     ],
     [
       'no selector of workloads',
