@@ -66,7 +66,7 @@ export const BAD_DOCUMENTS: BadDocument[] = [
   {
     what: 'a guard that is no network',
     text: `${HEAD}spec:\n  selector: env\n  guard:\n    forbidden:\n      - 169.254.169.254\n`,
-    cli: /:8:9: spec\.guard\.forbidden\[0\]: "169\.254\.169\.254" is not a network; write an address with its prefix/,
+    cli: /:8:9: spec\.guard\.forbidden\[0\]: "169\.254\.169\.254" is not a network; write 169\.254\.169\.254\/32/,
     value: document({ selector: 'env', guard: { forbidden: ['169.254.169.254'] } }),
     api: {
       status: 422,
