@@ -4,7 +4,7 @@ import type { Labels } from '../model/site.ts';
 import { matches } from '../selector.ts';
 
 /** Above every place that a site may have in a wave. */
-const EVERYBODY = 65_536;
+export const EVERYBODY = 65_536;
 
 /** What one site is to do about one policy. `assigned` null: withdraw it if it is there. */
 export type Desired = {

@@ -4,6 +4,10 @@ import { digestOf } from './digest.ts';
 import type { GuardedWorld } from './guards.ts';
 import type { PlanInput } from './plan.ts';
 
+/** Of content that failed its verification. */
+export const REMEDY_OF_FAILED =
+  'change it, or, when the cause lay elsewhere, begin it anew with `plumbline apply -f <file> --retry`';
+
 /** What keeps a rollout from beginning though nothing of its document is wrong. */
 export function notBegun(
   { document: { spec, rollout }, failedDigests, rollouts }: PlanInput,
@@ -13,8 +17,7 @@ export function notBegun(
     pointer: '/spec',
     virtualSite: '',
     problem: 'this very content failed its verification before',
-    remedy:
-      'change it, or, when the cause lay elsewhere, begin it anew with `plumbline apply -f <file> --retry`',
+    remedy: REMEDY_OF_FAILED,
   };
   const virtualSite = rollout.stages[0]?.virtualSite ?? '';
   const busy = busyFault(virtualSite, rollouts, world);

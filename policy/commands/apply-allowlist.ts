@@ -6,6 +6,7 @@ import { rolloutName } from '../../core/model/rollout.ts';
 import { compareVersions, type Version } from '../../core/model/signed.ts';
 import { allowlistFaults } from '../../core/policy/allowlist-faults.ts';
 import { digestOf } from '../../core/policy/digest.ts';
+import { REMEDY_OF_FAILED } from '../../core/policy/not-begun.ts';
 import { whoText } from '../../core/rollout-words.ts';
 import type { PolicyFacts, PublishedPolicy } from '../policy-facts.ts';
 import type { Registered } from '../registry.ts';
@@ -80,7 +81,7 @@ function tooMany(before: Allowlist | undefined, registered: Registered): Outcome
 function failedBefore(name: string): Outcome {
   return refuse(
     'digest-failed',
-    `this very content of Allowlist ${name} failed its verification; change it, or, when the cause lay elsewhere, begin it anew with \`plumbline apply -f <file> --retry\``,
+    `this very content of Allowlist ${name} failed its verification; ${REMEDY_OF_FAILED}`,
   );
 }
 

@@ -1,5 +1,6 @@
 import type { Allowlist } from '../../core/model/rollout.ts';
 import type { Version } from '../../core/model/signed.ts';
+import { EVERYBODY } from '../../core/policy/desired-state.ts';
 import { whoText } from '../../core/rollout-words.ts';
 import { type Asker, withAct } from './acts.ts';
 import {
@@ -13,9 +14,6 @@ import {
   withStage,
 } from './assigned.ts';
 import { nameOf, type Told } from './told.ts';
-
-/** All sites: the hash of every one is below. */
-export const WHOLE = 65_536;
 
 export type Beginning = {
   name: string;
@@ -98,7 +96,7 @@ export function startStage(spec: RolloutSpec, nowMs: number): { spec: RolloutSpe
   const { maxConcurrency } = plan;
   const isAllAtOnce = 'share' in maxConcurrency && maxConcurrency.share >= 1;
   const begun = withStage(
-    { ...spec, phase: 'progressing', reason: '', threshold: isAllAtOnce ? WHOLE : 0 },
+    { ...spec, phase: 'progressing', reason: '', threshold: isAllAtOnce ? EVERYBODY : 0 },
     {
       ...status,
       phase: 'rolling',

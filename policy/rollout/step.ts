@@ -1,12 +1,12 @@
 import { MOST_FAILED_DIGESTS } from '../../core/model/rollout.ts';
 import { plural } from '../../core/plural.ts';
 import { isOnItsWay } from '../../core/policy/busy.ts';
+import { EVERYBODY } from '../../core/policy/desired-state.ts';
 import type { StageVerdict } from '../../core/policy/evidence.ts';
 import { onFailure } from '../../core/policy/strategy.ts';
 import { paused, promoteStage, rollBack } from './act.ts';
 import { HUB_ITSELF, withAct } from './acts.ts';
 import { type RolloutSpec, stageOf, versioned, withStage } from './assigned.ts';
-import { WHOLE } from './start.ts';
 import { nextThreshold } from './threshold.ts';
 import { nameOf, type Told } from './told.ts';
 
@@ -105,8 +105,8 @@ function roll(spec: RolloutSpec, { sites }: Seen): RolloutSpec {
   const { status, plan } = stageOf(spec);
   const threshold = nextThreshold(spec, plan.maxConcurrency, sites);
   const rolled = { ...spec, threshold };
-  const isOut = threshold === WHOLE && sites.every((one) => one.isSettled || !one.isReachable);
-  return isOut && spec.threshold === WHOLE ? withStage(rolled, { ...status, phase: 'soaking' }) : rolled;
+  const isOut = threshold === EVERYBODY && sites.every((one) => one.isSettled || !one.isReachable);
+  return isOut && spec.threshold === EVERYBODY ? withStage(rolled, { ...status, phase: 'soaking' }) : rolled;
 }
 
 function hasPassed(spec: RolloutSpec, { verdict, minSoakMs }: Seen, nowMs: number): boolean {

@@ -1,8 +1,7 @@
-import { hashOf } from '../../core/policy/desired-state.ts';
+import { EVERYBODY, hashOf } from '../../core/policy/desired-state.ts';
 import { digestOf } from '../../core/policy/digest.ts';
 import type { StagePlan } from '../../core/policy/strategy.ts';
 import type { RolloutSpec } from './assigned.ts';
-import { WHOLE } from './start.ts';
 import type { SiteStanding } from './step.ts';
 
 /** What orders the sites of a rollout; another generation takes them in another order. */
@@ -20,7 +19,7 @@ export function nextThreshold(
   maxConcurrency: StagePlan['maxConcurrency'],
   sites: readonly SiteStanding[],
 ): number {
-  if (spec.threshold === WHOLE) return WHOLE;
+  if (spec.threshold === EVERYBODY) return EVERYBODY;
   const most =
     'sites' in maxConcurrency ? maxConcurrency.sites : Math.floor(maxConcurrency.share * sites.length);
   const seed = seedOf(spec);
@@ -37,5 +36,5 @@ export function nextThreshold(
     if (isCounted) left = Math.max(0, left - 1);
     threshold = Math.max(threshold, one.hash + 1);
   }
-  return WHOLE;
+  return EVERYBODY;
 }

@@ -51,12 +51,7 @@ describe('a site that boots without its hub', { timeout: 180_000 }, () => {
     await fleet.addSite(SITE, { env: 'prod' });
     dataDir = fleet.site(SITE).collector.dataDir;
     bootFile = join(dataDir, 'enforced.nft.json');
-    await until(
-      'it is heard',
-      async () => (await fleet.hub.sites()).every(({ freshness }) => freshness === 'heard'),
-      60_000,
-      () => fleet.site(SITE).collector.output(),
-    );
+    await fleet.heard();
     const file = fleet.write('documents.yaml', documents(fleet.nameServer));
     const { code, said } = await fleet.cli('apply', '-f', file);
     expect(code, said).toBe(0);

@@ -39,12 +39,7 @@ describe('the local DNS forwarder of a site, by the resolvers of a machine', { t
       { env: 'prod' },
       { config: { dnsForwarder: `${LOCAL}:53` }, resolvers: [LOCAL, fleet.nameServer] },
     );
-    await until(
-      'it is heard',
-      async () => (await fleet.hub.sites()).every(({ freshness }) => freshness === 'heard'),
-      60_000,
-      () => fleet.site(SITE).collector.output(),
-    );
+    await fleet.heard();
     const file = fleet.write('documents.yaml', documents(fleet.nameServer));
     const { code, said } = await fleet.cli('apply', '-f', file);
     expect(code, said).toBe(0);

@@ -47,9 +47,7 @@ describe('a rollout through kills', { timeout: 400_000 }, () => {
     await fleet.start();
     for (const [name, env] of Object.entries(SITES))
       await fleet.addSite(name, { env }, { confirmWindow: `${CONFIRM_WINDOW_MS / 1000}s` });
-    await until('all are heard', async () =>
-      (await fleet.hub.sites()).every(({ freshness }) => freshness === 'heard'),
-    );
+    await fleet.heard();
     for (const name of NAMES) fleet.shop(name, [API]);
   }, 180_000);
   afterAll(async () => fleet?.remove(), 60_000);

@@ -32,12 +32,7 @@ describe('UDP, IPv6 and connections from before, at a site on real packets', { t
         expect((await world.act({ deed: 'answer', address, port })).outcome).toBe('listening');
     await fleet.addSite(SITE, { env: 'prod' });
     workload = fleet.traffic(SITE, WORKLOAD_UID);
-    await until(
-      'it is heard',
-      async () => (await fleet.hub.sites()).every(({ freshness }) => freshness === 'heard'),
-      60_000,
-      () => fleet.site(SITE).collector.output(),
-    );
+    await fleet.heard();
   }, 180_000);
   afterAll(async () => fleet?.remove(), 60_000);
 

@@ -107,6 +107,16 @@ export class PolicyFleet {
     this.sites.set(name, { collector, shopper, namespace });
   }
 
+  /** Resolves when every site has been heard. */
+  async heard(): Promise<void> {
+    await until(
+      'all are heard',
+      async () => (await this.hub.sites()).every(({ freshness }) => freshness === 'heard'),
+      60_000,
+      () => [...this.sites.values()].map(({ collector }) => collector.output()).join('\n'),
+    );
+  }
+
   site(name: string) {
     const site = this.sites.get(name);
     if (site === undefined) throw new Error(`no site ${name}`);
